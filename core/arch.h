@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What one architecture supplies: formats, checks, walks, registers, fault records.
+//
+// The operations below are a constant table (no registration by static initialisers). Nothing
+// outside core/arch/<name>/ asks which architecture it is. All functions are pure with respect to
+// time: they decide, the units spend the cycles.
+//
+// Three kinds of data:
+//   config  immutable after creation, shared by all units (capabilities, widths)
+//   view    the small copy of register state that look-ups and walks depend on (translation enabled,
+//           root pointer, ...). Every unit has its own; the register unit distributes changes by
+//           control messages
+//   state   the register file, owned by the register unit alone
+#ifndef IOM_CORE_ARCH_H
+#define IOM_CORE_ARCH_H
+
+#include "core/base.h"
+#include "core/tag.h"
+#include "core/walk.h"
+#include "core/xlate.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Register state that translation depends on; meaning is the architecture's.
+struct iom_view {
+    uint64_t enabled; ///< 0 = translation off
+    uint64_t root;    ///< root pointer register
+    uint64_t extra[4];
+};
+
+/// How translations are identified in the IOTLB.
+enum iom_tagging {
+    IOM_TAG_BY_DOMAIN, ///< by domain (and address space): shared by the devices of a domain
+    IOM_TAG_BY_SOURCE, ///< by requester as well: never shared
+};
+
+/// What a register write asks the hardware to do beyond changing registers.
+enum iom_register_action {
+    IOM_ACTION_NONE,
+    IOM_ACTION_UPDATE_VIEW, ///< distribute ops->view(state), then call ops->action_done
+    IOM_ACTION_INVALIDATE,  ///< register-based invalidation: ops->next_invalidation yields it
+    IOM_ACTION_DOORBELL,    ///< command queue tail moved
+};
+
+struct iom_arch;
+
+/// Software side: one 64-bit (or narrower) store to memory in program order.
+struct iom_store {
+    uint64_t address;
+    uint64_t value;
+    uint8_t bytes; ///< 1, 2, 4, 8
+};
+
+struct iom_arch_ops {
+    const char *name; ///< "vtd"
+
+    // ---- look-ups -------------------------------------------------------------------------------
+    /// A request enters: sets x->next to the first look-up, or to IOM_LOOKUP_DONE with an outcome
+    /// (translation off, interrupt window, refused at once).
+    void (*enter)(const struct iom_arch *arch, const struct iom_view *view, struct iom_xlate *x);
+    /// Fills the key of look-up x->next.
+    void (*key)(const struct iom_arch *arch, const struct iom_view *view, const struct iom_xlate *x,
+                struct iom_tag *key);
+    /// Uses an entry found (or just fetched) for look-up x->next. On true x->next has advanced (or is
+    /// DONE with an outcome). False: this entry cannot serve the request (permission missing, dirty
+    /// bit to be set) and only a walk can decide; x is unchanged.
+    bool (*use)(const struct iom_arch *arch, const struct iom_view *view, struct iom_xlate *x,
+                const struct iom_tag *tag, const void *payload);
+
+    // ---- walks ----------------------------------------------------------------------------------
+    /// Starts the walk for look-up walk->what == walk->x.next; sets the first action.
+    void (*walk_start)(const struct iom_arch *arch, const struct iom_view *view, struct iom_walk *walk);
+    /// Consumes the result of walk->action and sets the next one. At IOM_WALK_DONE either
+    /// x.next == IOM_LOOKUP_DONE with an outcome (fault, RETRY, or a final translation), or the entry
+    /// in `fill` has been applied to x as `use` would (also when fill.valid is false because it must
+    /// not be cached).
+    void (*walk_step)(const struct iom_arch *arch, const struct iom_view *view, struct iom_walk *walk);
+
+    // ---- registers (owned by the register unit) ---------------------------------------------------
+    size_t state_bytes; ///< size of the register state
+    /// Register state after reset. `state` is zeroed memory of state_bytes.
+    void (*reset)(const struct iom_arch *arch, void *state);
+    /// Reads `bytes` (4 or 8) at `offset`; reserved offsets read as 0.
+    uint64_t (*read)(const struct iom_arch *arch, const void *state, uint32_t offset, unsigned bytes);
+    /// Writes a register. Returns a bit mask of (1u << enum iom_register_action) the unit must carry out.
+    uint32_t (*write)(const struct iom_arch *arch, void *state, uint32_t offset, unsigned bytes, uint64_t value);
+    /// The view that results from the current register state.
+    void (*view)(const struct iom_arch *arch, const void *state, struct iom_view *view);
+    /// Every participant has acknowledged the action started by a write: sets status bits.
+    void (*action_done)(const struct iom_arch *arch, void *state, enum iom_register_action action);
+    /// Records a fault. Returns false if it was dropped (overflow).
+    bool (*record)(const struct iom_arch *arch, void *state, const struct iom_fault *fault);
+};
+
+struct iom_arch {
+    const struct iom_arch_ops *ops;
+    const void *config; ///< architecture's configuration struct
+    uint8_t iommu;      ///< instance number, goes into every tag
+};
+
+/// Reads `bytes` at `address` into `data` without side effects; returns false on an access error.
+typedef bool (*iom_read_fn)(void *context, uint64_t address, void *data, unsigned bytes);
+
+/// The pure uncached walk: translates x from the tables as they are now, without caches, timing,
+/// fault records or accessed/dirty updates (those are assumed to succeed). Used by transport_dbg, the
+/// hazard tracker and tests. `x` must hold the request fields; everything else is overwritten.
+void iom_translate_pure(const struct iom_arch *arch, const struct iom_view *view, iom_read_fn read,
+                        void *read_context, struct iom_xlate *x);
+
+/// Called for each read and each compare-and-swap of a functional walk. For a CAS `desired` is to be
+/// stored if the 8 bytes at `address` equal `expected`; `data[0]` receives what was there.
+struct iom_functional_memory {
+    void *context;
+    iom_read_fn read;
+    /// Null: updates are assumed to succeed and not performed. Returns false on an access error.
+    bool (*cas)(void *context, uint64_t address, uint64_t expected, uint64_t desired, uint64_t *found);
+};
+
+/// As iom_translate_pure, but performs accessed/dirty updates through memory->cas and leaves the
+/// fault in x->fault for the caller to record.
+void iom_translate_functional(const struct iom_arch *arch, const struct iom_view *view,
+                              const struct iom_functional_memory *memory, struct iom_xlate *x);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

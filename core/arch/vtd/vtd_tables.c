@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The software side of VT-d: creation, domains and their mappings, start-up registers. Attachments are
+// in vtd_devices.c, the page tables themselves in vtd_page_table.c.
+#include <stdlib.h>
+
+#include "core/arch/vtd/vtd_tables_internal.h"
+
+// ---- creation ------------------------------------------------------------------------------------
+
+struct iom_vtd_software_settings iom_vtd_software_defaults(enum iom_vtd_mode mode)
+{
+    return (struct iom_vtd_software_settings){.mode = mode,
+                                              .second_stage_levels = 4,
+                                              .first_stage_levels = 4,
+                                              .nested_page_log2 = 12,
+                                              .pasid_bits = 20};
+}
+
+static const char *check_second(const struct iom_vtd_software_settings *s,
+                                const struct iom_vtd_config *config)
+{
+    if (s->second_stage_levels > 5 || !(config->derived.second_levels >> s->second_stage_levels & 1))
+        return "the second stage does not support this number of levels";
+    return NULL;
+}
+
+static const char *check_first(const struct iom_vtd_software_settings *s, const struct iom_vtd_config *config)
+{
+    if (s->first_stage_levels != 4 && s->first_stage_levels != 5)
+        return "first-stage tables have 4 or 5 levels";
+    if (s->first_stage_levels == 5 && !IOM_VTD_CAP_FS5LP(config->cap))
+        return "5-level first-stage tables are not supported";
+    return NULL;
+}
+
+static const char *check_scalable(const struct iom_vtd_software_settings *s,
+                                  const struct iom_vtd_config *config)
+{
+    unsigned limit = IOM_VTD_ECAP_PASID(config->ecap) ? (unsigned)IOM_VTD_ECAP_PSS(config->ecap) : 20;
+    if (!IOM_VTD_ECAP_SMTS(config->ecap))
+        return "scalable mode is not supported";
+    if (s->pasid_bits < 6 || s->pasid_bits > limit)
+        return "PASIDs have 6 bits up to what the capabilities report";
+    if (s->rid_pasid >> s->pasid_bits != 0 || (s->rid_pasid != 0 && !IOM_VTD_ECAP_RPS(config->ecap)))
+        return "the PASID of requests without PASID is not possible";
+    return NULL;
+}
+
+static const char *check_settings(const struct iom_vtd_software_settings *s,
+                                  const struct iom_vtd_config *config)
+{
+    const char *error = s->mode == IOM_VTD_MODE_LEGACY ? NULL : check_scalable(s, config);
+    if (error == NULL && s->mode != IOM_VTD_MODE_FIRST_STAGE)
+        error = check_second(s, config);
+    if (error == NULL && (s->mode == IOM_VTD_MODE_FIRST_STAGE || s->mode == IOM_VTD_MODE_NESTED))
+        error = check_first(s, config);
+    if (error != NULL)
+        return error;
+    if (s->mode == IOM_VTD_MODE_SECOND_STAGE && !IOM_VTD_ECAP_SSTS(config->ecap))
+        return "second-stage translation is not supported";
+    if (s->mode == IOM_VTD_MODE_FIRST_STAGE && !IOM_VTD_ECAP_FSTS(config->ecap))
+        return "first-stage translation is not supported";
+    if (s->mode == IOM_VTD_MODE_NESTED) {
+        unsigned level = (s->nested_page_log2 - 12u) / 9u + 1u;
+        if (!IOM_VTD_ECAP_NEST(config->ecap))
+            return "nested translation is not supported";
+        if (s->nested_page_log2 < 12 || s->nested_page_log2 % 9 != 3 ||
+            !(config->derived.second_large >> level & 1))
+            return "the second stage does not support this page size";
+    }
+    if (s->device_tlb && !IOM_VTD_ECAP_DT(config->ecap))
+        return "device TLBs are not supported";
+    return NULL;
+}
+
+static void destroy(struct iom_software *software)
+{
+    if (software == NULL)
+        return;
+    for (unsigned block = 0; block < VTD_FAN; block++) {
+        for (unsigned i = 0; i < VTD_FAN; i++) {
+            struct vtd_domain *domain = software->domain[block] != NULL ? software->domain[block][i] : NULL;
+            if (domain != NULL) {
+                vtd_page_table_free(&domain->first);
+                vtd_page_table_free(&domain->second);
+                free(domain);
+            }
+            struct vtd_device *device = software->bus[block] != NULL ? software->bus[block]->device[i] : NULL;
+            if (device != NULL) {
+                free(device->pasid_table);
+                free(device);
+            }
+        }
+        free(software->domain[block]);
+        free(software->bus[block]);
+    }
+    vtd_writer_free(&software->writer);
+    free(software);
+}
+
+static struct iom_software *create(const struct iom_software_config *config,
+                                   const struct iom_software_host *host, const char **error)
+{
+    const struct iom_vtd_software_settings *settings = config->settings;
+    const struct iom_vtd_config *hardware = config->arch->config;
+    struct iom_software *software = NULL;
+    const char *problem = check_settings(settings, hardware);
+    if (problem == NULL) {
+        problem = "out of memory";
+        software = calloc(1, sizeof *software);
+    }
+    if (software != NULL) {
+        software->writer.host = *host;
+        software->settings = *settings;
+        software->config = hardware;
+        if (vtd_writer_take(&software->writer, IOM_PAGE_LOG2, &software->root_table))
+            return software;
+        destroy(software);
+    }
+    if (error != NULL)
+        *error = problem;
+    return NULL;
+}
+
+struct iom_software_limits vtd_software_limits(const struct iom_software *software)
+{
+    const struct iom_vtd_config *config = software->config;
+    bool first = vtd_has_first(software);
+    unsigned large = first ? config->derived.first_large : config->derived.second_large;
+    struct iom_software_limits result = {.page_sizes = UINT64_C(1) << 12};
+    if (large >> 2 & 1)
+        result.page_sizes |= UINT64_C(1) << 21;
+    if (large >> 3 & 1)
+        result.page_sizes |= UINT64_C(1) << 30;
+    // First-stage addresses are canonical: only the lower half counts here.
+    if (first)
+        result.input_bits = (uint8_t)(IOM_VTD_BITS_OF_LEVELS(software->settings.first_stage_levels) - 1);
+    else
+        result.input_bits = (uint8_t)iom_min_u64(
+            config->derived.mgaw_bits, IOM_VTD_BITS_OF_LEVELS(software->settings.second_stage_levels));
+    if (vtd_is_scalable(software) && IOM_VTD_ECAP_PASID(config->ecap))
+        result.pasid_bits = software->settings.pasid_bits;
+    result.domains = UINT32_C(1) << (4 + 2 * IOM_VTD_CAP_ND(config->cap));
+    return result;
+}
+
+// ---- domains -------------------------------------------------------------------------------------
+
+static void init_domain(const struct iom_software *software, struct vtd_domain *domain)
+{
+    const struct iom_vtd_software_settings *settings = &software->settings;
+    domain->second.format = VTD_FORMAT_SECOND;
+    domain->second.levels = settings->second_stage_levels;
+    domain->first.format = VTD_FORMAT_FIRST;
+    domain->first.levels = settings->first_stage_levels;
+    domain->first.clear_flags = settings->clear_accessed_dirty;
+    if (settings->mode == IOM_VTD_MODE_NESTED) {
+        domain->first.backing = &domain->second;
+        domain->first.backing_log2 = settings->nested_page_log2;
+    }
+}
+
+static struct vtd_domain *find_domain(const struct iom_software *software, uint32_t id)
+{
+    struct vtd_domain **block = id < VTD_FAN * VTD_FAN ? software->domain[id / VTD_FAN] : NULL;
+    return block != NULL ? block[id % VTD_FAN] : NULL;
+}
+
+static struct vtd_domain *need_domain(struct iom_software *software, uint32_t id)
+{
+    struct vtd_domain ***block = &software->domain[id / VTD_FAN];
+    if (*block == NULL)
+        *block = calloc(VTD_FAN, sizeof **block);
+    if (*block == NULL)
+        return NULL;
+    struct vtd_domain **slot = &(*block)[id % VTD_FAN];
+    if (*slot == NULL) {
+        *slot = calloc(1, sizeof **slot);
+        if (*slot != NULL)
+            init_domain(software, *slot);
+    }
+    return *slot;
+}
+
+struct vtd_domain *vtd_open_domain(struct iom_software *software, uint32_t id)
+{
+    struct vtd_domain *domain = need_domain(software, id);
+    if (domain == NULL ||
+        vtd_page_table_open(&software->writer, vtd_tables_of(software, domain)) != IOM_SOFTWARE_OK)
+        return NULL;
+    return domain;
+}
+
+void vtd_begin_call(struct iom_software *software)
+{
+    software->writer.stores = 0;
+    software->writer.retired = 0;
+}
+
+static enum iom_software_result end_call(const struct iom_software *software, enum iom_software_result result,
+                                         struct iom_software_change *change)
+{
+    if (change != NULL) {
+        change->stores = software->writer.stores;
+        change->retired = software->writer.retired;
+    }
+    return result;
+}
+
+static bool page_is_possible(const struct iom_software *software, uint32_t domain, uint64_t iova,
+                             unsigned size_log2)
+{
+    struct iom_software_limits limit = vtd_software_limits(software);
+    return domain < limit.domains && size_log2 < 64 && (limit.page_sizes >> size_log2 & 1) != 0 &&
+           iom_low_bits(iova, size_log2) == 0 && iova >> limit.input_bits == 0;
+}
+
+static enum iom_software_result map(struct iom_software *software, uint32_t domain, uint64_t iova,
+                                    uint64_t address, unsigned size_log2, uint8_t permissions,
+                                    struct iom_software_change *change)
+{
+    vtd_begin_call(software);
+    bool access = (permissions & IOM_PERM_READ) != 0 ||
+                  (!vtd_has_first(software) && (permissions & IOM_PERM_WRITE) != 0);
+    if (!page_is_possible(software, domain, iova, size_log2) || !access ||
+        iom_low_bits(address, size_log2) != 0 || (address & software->config->derived.above_haw) != 0)
+        return end_call(software, IOM_SOFTWARE_REFUSED, change);
+    struct vtd_domain *owner = need_domain(software, domain);
+    if (owner == NULL)
+        return end_call(software, IOM_SOFTWARE_NO_MEMORY, change);
+    return end_call(software,
+                    vtd_page_table_map(&software->writer, vtd_tables_of(software, owner), iova, address,
+                                       size_log2, permissions),
+                    change);
+}
+
+static enum iom_software_result unmap(struct iom_software *software, uint32_t domain, uint64_t iova,
+                                      unsigned size_log2, bool prune, struct iom_software_change *change)
+{
+    vtd_begin_call(software);
+    struct vtd_domain *owner = find_domain(software, domain);
+    if (!page_is_possible(software, domain, iova, size_log2))
+        return end_call(software, IOM_SOFTWARE_REFUSED, change);
+    if (owner == NULL)
+        return end_call(software, IOM_SOFTWARE_NOT_MAPPED, change);
+    return end_call(
+        software,
+        vtd_page_table_unmap(&software->writer, vtd_tables_of(software, owner), iova, size_log2, prune),
+        change);
+}
+
+static bool find(const struct iom_software *software, uint32_t domain, uint64_t iova,
+                 struct iom_software_mapping *mapping)
+{
+    struct vtd_domain *owner = find_domain(software, domain);
+    if (owner == NULL || iova >> vtd_software_limits(software).input_bits != 0)
+        return false;
+    return vtd_page_table_find(vtd_tables_of(software, owner), iova, mapping);
+}
+
+// ---- start-up ------------------------------------------------------------------------------------
+
+static size_t startup(const struct iom_software *software, struct iom_register_write *list, size_t capacity)
+{
+    uint64_t mode = vtd_is_scalable(software) ? IOM_VTD_TTM_SCALABLE : IOM_VTD_TTM_LEGACY;
+    const struct iom_register_write writes[] = {
+        {.offset = IOM_VTD_RTADDR,
+         .bytes = 8,
+         .value = software->root_table | mode << IOM_VTD_RTADDR_TTM_SHIFT},
+        {.offset = IOM_VTD_GCMD,
+         .bytes = 4,
+         .value = IOM_VTD_GCMD_SRTP,
+         .poll_offset = IOM_VTD_GSTS,
+         .poll_bytes = 4,
+         .poll_mask = IOM_VTD_GCMD_SRTP,
+         .poll_value = IOM_VTD_GCMD_SRTP},
+        {.offset = IOM_VTD_GCMD,
+         .bytes = 4,
+         .value = IOM_VTD_GCMD_TE,
+         .poll_offset = IOM_VTD_GSTS,
+         .poll_bytes = 4,
+         .poll_mask = IOM_VTD_GCMD_TE,
+         .poll_value = IOM_VTD_GCMD_TE},
+    };
+    size_t count = sizeof writes / sizeof writes[0];
+    for (size_t i = 0; i < count && i < capacity; i++)
+        list[i] = writes[i];
+    return count;
+}
+
+const struct iom_software_ops iom_vtd_software_ops = {
+    .name = "vtd",
+    .create = create,
+    .destroy = destroy,
+    .limits = vtd_software_limits,
+    .attach = vtd_attach,
+    .detach = vtd_detach,
+    .map = map,
+    .unmap = unmap,
+    .find = find,
+    .startup = startup,
+};

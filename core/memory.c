@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The memory unit. Timing rules are in memory.h; here: arbitration, acceptance, sampling, answers.
+#include "core/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct iom_memory {
+    struct iom_unit unit; // first member: the unit is the memory
+    struct iom_memory_config config;
+    struct iom_memory_image *image;
+    struct iom_cache *llc;
+    struct iom_port *ports;
+    uint32_t turn; // input that is asked first
+    iom_cycle bus_free;
+    // Departure cycles of DRAM accesses in flight, ascending (ring of config.outstanding entries).
+    iom_cycle *flight;
+    uint32_t flight_first, flight_count;
+    // Accepted in this cycle, waiting for writes of the same cycle to take effect.
+    struct accepted *accepted;
+    uint32_t accepted_count, accepted_capacity;
+    struct iom_memory_stats stats;
+};
+
+struct accepted {
+    struct iom_msg *msg;
+    uint32_t port;
+    iom_cycle depart;
+};
+
+#define IOM_STAT_OWNER struct iom_memory_stats
+static const struct iom_stat_info stat_infos[] = {IOM_MEMORY_STATS(IOM_STAT_INFO)};
+
+static bool is_dma(const struct iom_msg *msg)
+{
+    return msg->kind == IOM_MSG_DMA;
+}
+
+static uint32_t bytes_of(const struct iom_msg *msg)
+{
+    if (is_dma(msg))
+        return ((const struct iom_dma *)(const void *)msg)->x.bytes;
+    return ((const struct iom_memory_access *)(const void *)msg)->bytes;
+}
+
+// ---- DRAM slots -------------------------------------------------------------------------------------
+
+static void retire_flights(struct iom_memory *memory, iom_cycle now)
+{
+    while (memory->flight_count != 0 && memory->flight[memory->flight_first] <= now) {
+        memory->flight_count--;
+        if (++memory->flight_first == memory->config.outstanding)
+            memory->flight_first = 0;
+    }
+}
+
+static void add_flight(struct iom_memory *memory, iom_cycle depart)
+{
+    if (memory->config.outstanding == 0)
+        return;
+    // DRAM latency is constant and acceptance is in order, so departures ascend.
+    uint32_t last = memory->flight_first + memory->flight_count++;
+    memory->flight[last < memory->config.outstanding ? last : last - memory->config.outstanding] = depart;
+    if (memory->flight_count > memory->stats.most_outstanding)
+        memory->stats.most_outstanding = memory->flight_count;
+}
+
+// ---- acceptance -------------------------------------------------------------------------------------
+
+static void line_tag(struct iom_tag *tag, uint64_t address)
+{
+    memset(tag, 0, sizeof *tag);
+    tag->address = address & ~(uint64_t)(IOM_LINE_BYTES - 1);
+    tag->size_log2 = 6;
+}
+
+// True if a table read finds its line in the last-level cache. Changes nothing.
+static int32_t find_line(struct iom_memory *memory, const struct iom_msg *msg, iom_cycle now)
+{
+    if (memory->llc == NULL || is_dma(msg))
+        return IOM_CACHE_MISS;
+    const struct iom_memory_access *access = (const struct iom_memory_access *)(const void *)msg;
+    if (access->op != IOM_MEMORY_READ)
+        return IOM_CACHE_MISS;
+    struct iom_tag tag;
+    line_tag(&tag, access->address);
+    return iom_cache_probe(memory->llc, now, &tag);
+}
+
+// Counts the access and returns when its response departs.
+static iom_cycle start_access(struct iom_memory *memory, const struct iom_msg *msg, int32_t line, iom_cycle now)
+{
+    if (line != IOM_CACHE_MISS) {
+        iom_cache_touch(memory->llc, now, line);
+        memory->stats.llc_hits++;
+        return now + iom_unit_ticks(&memory->unit, memory->config.llc_latency_cycles);
+    }
+    if (memory->llc != NULL && !is_dma(msg) &&
+        ((const struct iom_memory_access *)(const void *)msg)->op == IOM_MEMORY_READ) {
+        struct iom_tag tag;
+        line_tag(&tag, ((const struct iom_memory_access *)(const void *)msg)->address);
+        iom_cache_fill(memory->llc, now, &tag, NULL);
+        memory->stats.llc_misses++;
+    }
+    iom_cycle depart = now + iom_unit_ticks(&memory->unit, memory->config.latency_cycles);
+    if (memory->config.bytes_per_cycle != 0) {
+        uint64_t beats = iom_div_ceil(iom_max_u64(bytes_of(msg), 1), memory->config.bytes_per_cycle);
+        memory->bus_free = now + iom_unit_ticks(&memory->unit, beats);
+        memory->stats.busy_cycles += beats;
+    }
+    add_flight(memory, depart);
+    return depart;
+}
+
+static bool dram_ready(const struct iom_memory *memory, iom_cycle now)
+{
+    return memory->bus_free <= now &&
+           (memory->config.outstanding == 0 || memory->flight_count < memory->config.outstanding);
+}
+
+static bool accept_from(struct iom_memory *memory, uint32_t index, iom_cycle now)
+{
+    struct iom_port *port = &memory->ports[index];
+    struct iom_msg *msg = iom_port_peek(port, now);
+    if (msg == NULL)
+        return false;
+    int32_t line = find_line(memory, msg, now);
+    if (line == IOM_CACHE_MISS && !dram_ready(memory, now))
+        return false;
+    iom_port_pop(port);
+    iom_port_return_credit(port, now);
+    if (memory->accepted_count == memory->accepted_capacity) {
+        uint32_t wanted = memory->accepted_capacity * 2;
+        struct accepted *grown = realloc(memory->accepted, wanted * sizeof *grown);
+        if (grown == NULL)
+            abort(); // bounded by the credits of the inputs; a few kilobytes
+        memory->accepted = grown;
+        memory->accepted_capacity = wanted;
+    }
+    memory->accepted[memory->accepted_count++] =
+        (struct accepted){msg, index, start_access(memory, msg, line, now)};
+    return true;
+}
+
+// Round robin: one access of each input in turn until nothing more can be accepted in this cycle.
+static void accept_all(struct iom_memory *memory, iom_cycle now)
+{
+    uint32_t inputs = memory->config.inputs;
+    uint32_t index = memory->turn;
+    for (uint32_t idle = 0; idle < inputs;) {
+        if (accept_from(memory, index, now)) {
+            idle = 0;
+            memory->turn = index + 1 == inputs ? 0 : index + 1;
+        } else {
+            idle++;
+        }
+        index = index + 1 == inputs ? 0 : index + 1;
+    }
+}
+
+// ---- effects ----------------------------------------------------------------------------------------
+
+static void write_access(struct iom_memory *memory, struct iom_memory_access *access)
+{
+    memory->stats.table_writes++;
+    if (access->op == IOM_MEMORY_WRITE) {
+        access->error = !iom_memory_image_write(memory->image, access->address, access->data, access->bytes);
+        return;
+    }
+    uint64_t found = 0;
+    access->error = !iom_memory_image_read(memory->image, access->address, &found, sizeof found);
+    if (!access->error && found == access->expected)
+        access->error =
+            !iom_memory_image_write(memory->image, access->address, &access->desired, sizeof access->desired);
+    access->data[0] = found;
+}
+
+static void perform(struct iom_memory *memory, struct iom_msg *msg, bool writes, iom_cycle now)
+{
+    bool error = false;
+    if (is_dma(msg)) {
+        struct iom_dma *dma = (struct iom_dma *)(void *)msg;
+        bool is_write = (dma->x.flags & IOM_REQ_WRITE) != 0;
+        if (is_write != writes)
+            return;
+        dma->visible = now;
+        memory->stats.dma_bytes += dma->x.bytes;
+        *(is_write ? &memory->stats.dma_writes : &memory->stats.dma_reads) += 1;
+        if (dma->data == NULL)
+            error = !iom_memory_image_answers(memory->image, dma->x.leaf.output, dma->x.bytes);
+        else if (is_write)
+            error = !iom_memory_image_write(memory->image, dma->x.leaf.output, dma->data, dma->x.bytes);
+        else
+            error = !iom_memory_image_read(memory->image, dma->x.leaf.output, dma->data, dma->x.bytes);
+        dma->memory_error = error;
+    } else {
+        struct iom_memory_access *access = (struct iom_memory_access *)(void *)msg;
+        if ((access->op != IOM_MEMORY_READ) != writes)
+            return;
+        if (writes) {
+            write_access(memory, access);
+        } else {
+            memory->stats.table_reads++;
+            access->error = !iom_memory_image_read(memory->image, access->address, access->data, access->bytes);
+        }
+        error = access->error;
+    }
+    memory->stats.errors += error;
+}
+
+static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
+{
+    struct iom_memory *memory = (struct iom_memory *)(void *)unit;
+    retire_flights(memory, now);
+    accept_all(memory, now);
+    // Rule 6: writes accepted in this cycle come before reads accepted in it.
+    if (memory->accepted_count > 1) {
+        for (uint32_t i = 0; i < memory->accepted_count; i++)
+            perform(memory, memory->accepted[i].msg, true, now);
+        for (uint32_t i = 0; i < memory->accepted_count; i++)
+            perform(memory, memory->accepted[i].msg, false, now);
+    } else if (memory->accepted_count == 1) {
+        perform(memory, memory->accepted[0].msg, true, now);
+        perform(memory, memory->accepted[0].msg, false, now);
+    }
+    for (uint32_t i = 0; i < memory->accepted_count; i++)
+        iom_port_send(&memory->ports[memory->accepted[i].port], memory->accepted[i].msg, memory->accepted[i].depart);
+    memory->accepted_count = 0;
+
+    bool waiting = false;
+    for (uint32_t i = 0; i < memory->config.inputs && !waiting; i++)
+        waiting = iom_port_peek(&memory->ports[i], now) != NULL;
+    if (!waiting)
+        return IOM_NEVER;
+    iom_cycle slot = memory->config.outstanding != 0 && memory->flight_count == memory->config.outstanding
+                         ? memory->flight[memory->flight_first]
+                         : now;
+    return iom_max_u64(iom_max_u64(memory->bus_free, slot), now + memory->unit.period);
+}
+
+static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *block)
+{
+    struct iom_memory *memory = (struct iom_memory *)(void *)unit;
+    if (index != 0)
+        return false;
+    *block = (struct iom_stat_block){"memory", stat_infos, sizeof stat_infos / sizeof stat_infos[0], &memory->stats};
+    return true;
+}
+
+static void reset_stats(struct iom_unit *unit)
+{
+    struct iom_memory *memory = (struct iom_memory *)(void *)unit;
+    memset(&memory->stats, 0, sizeof memory->stats);
+}
+
+static void destroy(struct iom_unit *unit)
+{
+    iom_memory_destroy((struct iom_memory *)(void *)unit);
+}
+
+static const struct iom_unit_ops memory_ops = {
+    .kind = "memory",
+    .advance = advance,
+    .stats = stats,
+    .reset_stats = reset_stats,
+    .destroy = destroy,
+};
+
+// ---- life -------------------------------------------------------------------------------------------
+
+struct iom_memory *iom_memory_create(const struct iom_memory_config *config, struct iom_memory_image *image,
+                                     const char *name)
+{
+    struct iom_memory *memory = calloc(1, sizeof *memory);
+    if (memory == NULL)
+        return NULL;
+    memory->config = *config;
+    memory->image = image;
+    memory->ports = calloc(config->inputs, sizeof *memory->ports);
+    memory->flight = malloc((config->outstanding != 0 ? config->outstanding : 1) * sizeof *memory->flight);
+    memory->accepted_capacity = 16;
+    memory->accepted = malloc(memory->accepted_capacity * sizeof *memory->accepted);
+    bool ok = memory->ports != NULL && memory->flight != NULL && memory->accepted != NULL;
+    if (ok && config->llc.entries != 0) {
+        memory->llc = iom_cache_create(&config->llc, config->seed, name);
+        ok = memory->llc != NULL;
+    }
+    if (!ok) {
+        iom_memory_destroy(memory);
+        return NULL;
+    }
+    iom_unit_init(&memory->unit, &memory_ops, name, memory->ports, config->inputs);
+    for (uint32_t i = 0; i < config->inputs; i++)
+        iom_port_init(&memory->unit, i, "in", false);
+    return memory;
+}
+
+void iom_memory_destroy(struct iom_memory *memory)
+{
+    if (memory == NULL)
+        return;
+    iom_cache_destroy(memory->llc);
+    free(memory->ports);
+    free(memory->flight);
+    free(memory->accepted);
+    free(memory);
+}
+
+struct iom_unit *iom_memory_unit(struct iom_memory *memory)
+{
+    return &memory->unit;
+}
+
+struct iom_port *iom_memory_input(struct iom_memory *memory, uint32_t index)
+{
+    return &memory->ports[index];
+}
+
+struct iom_memory_image *iom_memory_image_of(struct iom_memory *memory)
+{
+    return memory->image;
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The memory unit: DRAM with latency, bandwidth and a limit on accesses in flight, and an optional
+// last-level cache in front of it for table reads. All memory contents belong to it (unit rule 6).
+//
+// It takes DMA (struct iom_dma, translated) and table accesses (struct iom_memory_access) on any
+// number of input ports and answers on the same port.
+//
+// Timing of an access accepted in cycle c:
+//   DRAM          response departs at c + latency
+//   LLC hit       response departs at c + llc_latency, no DRAM bandwidth, no slot
+//   bandwidth     the next DRAM access is accepted at c + ceil(bytes / bytes_per_cycle) or later
+//   in flight     a DRAM access occupies one of `outstanding` slots from c until its response departs
+// Inputs are served round robin, one access at a time unless bandwidth is unlimited. Of the accesses
+// accepted in one cycle, writes take effect before reads are sampled.
+#ifndef IOM_CORE_MEMORY_H
+#define IOM_CORE_MEMORY_H
+
+#include "core/cache.h"
+#include "core/dma.h"
+#include "core/memory_image.h"
+#include "core/stats.h"
+#include "core/unit.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum iom_memory_op {
+    IOM_MEMORY_READ,
+    IOM_MEMORY_WRITE,
+    IOM_MEMORY_CAS, ///< 8 bytes: if equal to `expected` store `desired`; data[0] = what was there
+};
+
+struct iom_memory_access {
+    struct iom_msg msg;
+    uint64_t address;
+    uint64_t expected, desired;
+    uint64_t data[IOM_LINE_BYTES / 8]; ///< little-endian memory order; read result or write payload
+    uint64_t cookie;                   ///< requester's own
+    uint8_t op;                        ///< enum iom_memory_op
+    uint8_t bytes;                     ///< 1 to 64
+    uint8_t error;                     ///< result: 1 = the address does not answer
+};
+
+struct iom_memory_config {
+    uint32_t inputs;           ///< number of input ports
+    uint64_t latency_cycles;   ///< DRAM access
+    uint32_t bytes_per_cycle;  ///< bandwidth, 0 = unlimited
+    uint32_t outstanding;      ///< DRAM accesses in flight, 0 = unlimited
+    struct iom_cache_config llc; ///< lines of IOM_LINE_BYTES; entries 0 = none
+    uint64_t llc_latency_cycles; ///< LLC hit
+    uint64_t seed;               ///< of the LLC's random policy
+};
+
+#define IOM_MEMORY_STATS(X)                                                                                  \
+    X(counter, dma_reads, "requests", "DMA reads accepted")                                                  \
+    X(counter, dma_writes, "requests", "DMA writes accepted")                                                \
+    X(counter, dma_bytes, "bytes", "bytes moved by DMA")                                                     \
+    X(counter, table_reads, "accesses", "table reads accepted")                                              \
+    X(counter, table_writes, "accesses", "table writes and atomic updates accepted")                         \
+    X(counter, llc_hits, "accesses", "table reads served by the last-level cache")                           \
+    X(counter, llc_misses, "accesses", "table reads that missed the last-level cache")                       \
+    X(counter, errors, "accesses", "accesses to addresses that do not answer")                               \
+    X(counter, busy_cycles, "cycles", "cycles the DRAM data bus was occupied")                               \
+    X(maximum, most_outstanding, "accesses", "most DRAM accesses in flight at once")
+
+struct iom_memory_stats {
+    IOM_MEMORY_STATS(IOM_STAT_MEMBER)
+};
+
+struct iom_memory; // opaque
+
+/// Makes the unit; `image` outlives it. Null when memory is out or the LLC geometry is unusable.
+struct iom_memory *iom_memory_create(const struct iom_memory_config *config, struct iom_memory_image *image,
+                                     const char *name);
+void iom_memory_destroy(struct iom_memory *memory);
+struct iom_unit *iom_memory_unit(struct iom_memory *memory);
+/// Responder port `index` < config.inputs.
+struct iom_port *iom_memory_input(struct iom_memory *memory, uint32_t index);
+struct iom_memory_image *iom_memory_image_of(struct iom_memory *memory);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The header of every message between units, and the pools they come from.
+//
+// A message is owned by whoever holds it: sending hands it over, and it travels back along the path
+// it came (route[] is a small stack of the input ports it passed). Pools make the hot path free of
+// allocation; addresses of messages never influence a result.
+#ifndef IOM_CORE_MSG_H
+#define IOM_CORE_MSG_H
+
+#include "core/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum iom_msg_kind {
+    IOM_MSG_DMA,     ///< struct iom_dma: a request to translate and perform, later its result
+    IOM_MSG_WALK,    ///< struct iom_walk: a missed look-up, later its result
+    IOM_MSG_MEMORY,  ///< struct iom_memory_access: a table read, write or atomic update, later its data
+    IOM_MSG_PROBE,   ///< struct iom_walk on its way through a paging-structure cache unit
+    IOM_MSG_CONTROL, ///< struct iom_control: register view update or invalidation, later its acknowledgement
+    IOM_MSG_FAULT,   ///< struct iom_fault_report: to the fault recording unit, one way
+    IOM_MSG_MMIO,    ///< struct iom_mmio: register access, later its completion
+};
+
+/// Deepest nesting of units a request passes on its way in (device, link, stages, memory).
+#define IOM_ROUTE_DEPTH 8
+
+struct iom_pool;
+
+struct iom_msg {
+    struct iom_msg *next;   ///< link in an inbox, a queue or a pool; owned by the holder
+    iom_cycle arrival;      ///< cycle in which the receiver may first act on it
+    uint64_t sequence;      ///< number given by the sending port
+    struct iom_pool *pool;  ///< where it returns to
+    void *carrier;          ///< of the transport that carries it between groups (a TLM payload), or null
+    uint8_t kind;           ///< enum iom_msg_kind
+    uint8_t is_response;    ///< 1 on the way back
+    uint8_t depth;          ///< valid entries of route
+    uint8_t reserved;
+    uint8_t route[IOM_ROUTE_DEPTH];
+};
+
+/// A free list of equal messages that grows by slabs and never shrinks.
+struct iom_pool {
+    struct iom_msg *free;
+    void *slabs;
+    size_t message_bytes;
+    uint64_t in_use; ///< messages handed out now
+    uint8_t kind;
+};
+
+/// `message_bytes` is the size of the struct that starts with struct iom_msg.
+void iom_pool_init(struct iom_pool *pool, enum iom_msg_kind kind, size_t message_bytes);
+/// Frees all slabs; every message must be back or no longer used.
+void iom_pool_free(struct iom_pool *pool);
+/// A message with its header reset (payload as last used), or null when memory is out.
+void *iom_pool_take(struct iom_pool *pool);
+/// Gives a message back to the pool it came from.
+void iom_msg_release(struct iom_msg *msg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Life, ports and evaluation of a look-up stage. See stage.h.
+#include "core/stage_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- evaluation of a cycle -----------------------------------------------------------------------------
+
+static void take_responses(struct iom_stage *stage, iom_cycle now)
+{
+    struct iom_port *special = stage->special;
+    while (iom_port_peek(&special[IOM_STAGE_NEXT], now) != NULL) {
+        struct iom_dma *dma = iom_dma_of(iom_port_pop(&special[IOM_STAGE_NEXT]));
+        iom_dma_account(dma, IOM_PART_QUEUEING, iom_max_u64(dma->mark, now));
+        iom_stage_resume(stage, dma, now);
+    }
+    while (iom_port_peek(&special[IOM_STAGE_WALK], now) != NULL) {
+        struct iom_walk *walk = (struct iom_walk *)(void *)iom_port_pop(&special[IOM_STAGE_WALK]);
+        iom_stage_walk_done(stage, walk, now);
+    }
+    while (iom_port_peek(&special[IOM_STAGE_MEMORY], now) != NULL)
+        iom_stage_complete(stage, iom_dma_of(iom_port_pop(&special[IOM_STAGE_MEMORY])), now);
+    while (iom_port_peek(&special[IOM_STAGE_CONTROL], now) != NULL)
+        iom_fifo_push(&stage->controls, iom_port_pop(&special[IOM_STAGE_CONTROL]));
+}
+
+static void count_request(struct iom_stage *stage, uint32_t flags, uint32_t bytes)
+{
+    struct iom_stage_stats *stats = &stage->stats;
+    stats->requests++;
+    if (flags & IOM_REQ_TRANSLATE) {
+        stats->translation_requests++;
+        return;
+    }
+    stats->translated_requests += (flags & IOM_REQ_TRANSLATED) != 0;
+    *(flags & IOM_REQ_WRITE ? &stats->writes : &stats->reads) += 1;
+    stats->bytes += bytes;
+}
+
+// A request at the head of an input enters the IOMMU.
+static void enter(struct iom_stage *stage, struct iom_dma *dma)
+{
+    dma->arrived = dma->msg.arrival;
+    dma->mark = dma->arrived;
+    memset(dma->part, 0, sizeof dma->part);
+    dma->missed = 0;
+    dma->ordered = 0;
+    dma->visible = 0;
+    dma->memory_error = 0;
+    stage->config.arch->ops->enter(stage->config.arch, &stage->view, &dma->x);
+}
+
+// The request at the head of an input leaves the inbox; its credit is returned when it is taken up.
+static struct iom_dma *fetch(struct iom_stage *stage, uint32_t index, iom_cycle now)
+{
+    struct iom_port *port = &stage->ports[index];
+    if (iom_port_peek(port, now) == NULL)
+        return NULL;
+    struct iom_dma *dma = iom_dma_of(iom_port_pop(port));
+    iom_msg_push_route(&dma->msg, (uint8_t)index);
+    stage->held++;
+    if (stage->config.front) {
+        enter(stage, dma);
+        if (stage->order != NULL)
+            iom_order_enter(stage->order, dma);
+    }
+    if (dma->mark < now)
+        iom_dma_account(dma, IOM_PART_QUEUEING, now);
+    return dma;
+}
+
+static bool take_from_input(struct iom_stage *stage, uint32_t index, iom_cycle now)
+{
+    struct iom_ingress *ingress = &stage->ingress[index];
+    if (ingress->dma == NULL) {
+        ingress->dma = fetch(stage, index, now);
+        if (ingress->dma == NULL)
+            return false;
+    } else if (ingress->tried_at == stage->changes) {
+        return false;
+    }
+    struct iom_dma *dma = ingress->dma;
+    uint32_t flags = dma->x.flags, bytes = dma->x.bytes;
+    ingress->dma = NULL;
+    if (iom_stage_take(stage, dma, now, iom_unit_ticks(&stage->unit, stage->config.latency_cycles)) == IOM_STALLED) {
+        ingress->dma = dma;
+        ingress->tried_at = stage->changes;
+        return false;
+    }
+    count_request(stage, flags, bytes);
+    iom_port_return_credit(&stage->ports[index], now);
+    return true;
+}
+
+// While a finished request waits for a credit the pipeline stands; without hit-under-miss it also
+// stands while a walk is under way.
+static bool blocked(const struct iom_stage *stage)
+{
+    return stage->exits[0].first != NULL || stage->exits[1].first != NULL ||
+           (!stage->config.hit_under_miss && stage->misses.used != 0);
+}
+
+static void take_replays(struct iom_stage *stage, iom_cycle now)
+{
+    while (stage->budget != 0 && stage->replays.first != NULL && stage->exits[0].first == NULL &&
+           stage->exits[1].first == NULL && stage->replay_tried_at != stage->changes) {
+        struct iom_dma *dma = iom_dma_of(iom_fifo_pop(&stage->replays));
+        if (iom_stage_take(stage, dma, now, 0) == IOM_STALLED) {
+            // Back to the head: replays keep their order.
+            dma->msg.next = stage->replays.first;
+            stage->replays.first = &dma->msg;
+            if (stage->replays.last == NULL)
+                stage->replays.last = &dma->msg;
+            stage->replays.count++;
+            stage->replay_tried_at = stage->changes;
+            return;
+        }
+        stage->budget--;
+    }
+}
+
+static void take_inputs(struct iom_stage *stage, iom_cycle now)
+{
+    uint32_t inputs = stage->config.inputs;
+    bool fixed = stage->config.arbitration == IOM_ARBITRATION_FIXED;
+    uint32_t index = fixed ? 0 : stage->turn;
+    for (uint32_t idle = 0; idle < inputs && stage->budget != 0 && !blocked(stage);) {
+        if (take_from_input(stage, index, now)) {
+            stage->budget--;
+            idle = 0;
+            stage->turn = index + 1 == inputs ? 0 : index + 1;
+            index = fixed ? 0 : stage->turn;
+        } else {
+            idle++;
+            index = index + 1 == inputs ? 0 : index + 1;
+        }
+    }
+}
+
+// Rule 4: what was read in this cycle saw the old state; now it changes.
+static void apply_controls(struct iom_stage *stage, iom_cycle now)
+{
+    struct iom_msg *msg;
+    while ((msg = iom_fifo_pop(&stage->controls)) != NULL) {
+        struct iom_control *control = (struct iom_control *)(void *)msg;
+        stage->changes++;
+        if (control->op == IOM_CONTROL_VIEW) {
+            stage->view = control->view;
+            iom_stage_start_over(stage);
+        } else {
+            for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++) {
+                if (control->targets & 1u << which && stage->cache[which] != NULL)
+                    iom_cache_invalidate(stage->cache[which], now, &control->match);
+            }
+            iom_stage_squash(stage, control);
+        }
+        iom_port_send(&stage->special[IOM_STAGE_CONTROL], msg, now);
+    }
+}
+
+// Is there something that the next cycle's budget could take up?
+static bool wants_next_cycle(const struct iom_stage *stage, iom_cycle now)
+{
+    if (stage->exits[0].first != NULL || stage->exits[1].first != NULL)
+        return false; // a credit will wake us
+    if (stage->replays.first != NULL && stage->replay_tried_at != stage->changes)
+        return true;
+    if (blocked(stage))
+        return false; // a walk will wake us
+    for (uint32_t i = 0; i < stage->config.inputs; i++) {
+        if (stage->ingress[i].dma != NULL ? stage->ingress[i].tried_at != stage->changes
+                                          : iom_port_peek(&stage->ports[i], now) != NULL)
+            return true;
+    }
+    return false;
+}
+
+static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
+{
+    struct iom_stage *stage = (struct iom_stage *)(void *)unit;
+    if (stage->budget_cycle != now) {
+        stage->budget_cycle = now;
+        stage->budget = stage->config.lookups_per_cycle;
+    }
+    take_responses(stage, now);
+    iom_stage_send_walks(stage, now);
+    iom_stage_send_exits(stage, now);
+    take_replays(stage, now);
+    take_inputs(stage, now);
+    if (stage->controls.first != NULL)
+        apply_controls(stage, now);
+    return wants_next_cycle(stage, now) ? now + unit->period : IOM_NEVER;
+}
+
+static uint64_t outstanding(const struct iom_unit *unit)
+{
+    return ((const struct iom_stage *)(const void *)unit)->held;
+}
+
+static void describe(const struct iom_unit *unit, char *text, size_t text_bytes)
+{
+    const struct iom_stage *stage = (const struct iom_stage *)(const void *)unit;
+    snprintf(text, text_bytes,
+             "holds %llu request(s): %u walk(s) under way, %llu waiting for a walker, %llu to replay, %llu parked "
+             "by ordering",
+             (unsigned long long)stage->held, (unsigned)stage->misses.used,
+             (unsigned long long)stage->walks_unsent.count, (unsigned long long)stage->replays.count,
+             (unsigned long long)(stage->order != NULL ? iom_order_parked(stage->order) : 0));
+}
+
+// ---- statistics ----------------------------------------------------------------------------------------
+
+#define IOM_STAT_OWNER struct iom_stage_stats
+static const struct iom_stat_info stage_infos[] = {IOM_STAGE_STATS(IOM_STAT_INFO)};
+#undef IOM_STAT_OWNER
+#define IOM_STAT_OWNER struct iom_lookup_stats
+static const struct iom_stat_info lookup_infos[] = {IOM_LOOKUP_STATS(IOM_STAT_INFO)};
+
+const struct iom_lookup_stats *iom_stage_lookup_stats(struct iom_stage *stage, enum iom_lookup which)
+{
+    struct iom_lookup_stats *stats = &stage->lookup_stats[which];
+    if (stage->cache[which] != NULL) {
+        // The engine counts what it does to entries; settle what this cycle has recorded first.
+        const struct iom_cache_counts *counts = iom_cache_counts_of(stage->cache[which]);
+        stats->fills = counts->fills - stage->counts_base[which].fills;
+        stats->evictions = counts->evictions - stage->counts_base[which].evictions;
+        stats->invalidated = counts->invalidated - stage->counts_base[which].invalidated;
+    }
+    return stats;
+}
+
+static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *block)
+{
+    static const char *const groups[IOM_LOOKUP_COUNT] = {"context_cache", "pasid_cache", "iotlb"};
+    struct iom_stage *stage = (struct iom_stage *)(void *)unit;
+    if (index == 0) {
+        *block = (struct iom_stat_block){stage->config.front ? "frontend" : "stage", stage_infos,
+                                         sizeof stage_infos / sizeof stage_infos[0], &stage->stats};
+        return true;
+    }
+    for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++) {
+        if (!stage->config.lookup[which].owned || --index != 0)
+            continue;
+        iom_stage_lookup_stats(stage, (enum iom_lookup)which);
+        *block = (struct iom_stat_block){groups[which], lookup_infos, sizeof lookup_infos / sizeof lookup_infos[0],
+                                         &stage->lookup_stats[which]};
+        return true;
+    }
+    return false;
+}
+
+static void reset_stats(struct iom_unit *unit)
+{
+    struct iom_stage *stage = (struct iom_stage *)(void *)unit;
+    memset(&stage->stats, 0, sizeof stage->stats);
+    memset(stage->lookup_stats, 0, sizeof stage->lookup_stats);
+    for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++) {
+        if (stage->cache[which] != NULL)
+            stage->counts_base[which] = *iom_cache_counts_of(stage->cache[which]);
+    }
+}
+
+static void destroy(struct iom_unit *unit)
+{
+    iom_stage_destroy((struct iom_stage *)(void *)unit);
+}
+
+static const struct iom_unit_ops stage_ops = {
+    .kind = "stage",
+    .advance = advance,
+    .outstanding = outstanding,
+    .describe = describe,
+    .stats = stats,
+    .reset_stats = reset_stats,
+    .destroy = destroy,
+};
+
+// ---- life ----------------------------------------------------------------------------------------------
+
+static bool make_caches(struct iom_stage *stage, const char *name)
+{
+    static const char *const suffixes[IOM_LOOKUP_COUNT] = {"context_cache", "pasid_cache", "iotlb"};
+    for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++) {
+        struct iom_lookup_config *lookup = &stage->config.lookup[which];
+        if (!lookup->owned || lookup->cache.entries == 0)
+            continue;
+        char path[2 * IOM_NAME_BYTES];
+        snprintf(path, sizeof path, "%s.%s", name, suffixes[which]);
+        lookup->cache.payload_bytes =
+            which == IOM_LOOKUP_IOTLB ? (uint32_t)sizeof(struct iom_leaf) : (uint32_t)sizeof(struct iom_context);
+        stage->cache[which] = iom_cache_create(&lookup->cache, stage->config.seed, path);
+        if (stage->cache[which] == NULL)
+            return false;
+    }
+    return true;
+}
+
+static void name_ports(struct iom_stage *stage)
+{
+    static const char *const names[IOM_STAGE_PORTS] = {"next", "walk", "memory", "fault", "control"};
+    for (uint32_t i = 0; i < stage->config.inputs; i++)
+        iom_port_init(&stage->unit, i, "in", false);
+    for (uint32_t i = 0; i < IOM_STAGE_PORTS; i++)
+        iom_port_init(&stage->unit, stage->config.inputs + i, names[i], i != IOM_STAGE_CONTROL);
+}
+
+struct iom_stage *iom_stage_create(const struct iom_stage_config *config, const char *name)
+{
+    struct iom_stage *stage = calloc(1, sizeof *stage);
+    if (stage == NULL)
+        return NULL;
+    stage->config = *config;
+    stage->view = config->view;
+    stage->budget_cycle = IOM_NEVER;
+    stage->replay_tried_at = UINT64_MAX;
+    iom_pool_init(&stage->walk_pool, IOM_MSG_WALK, sizeof(struct iom_walk));
+    iom_pool_init(&stage->fault_pool, IOM_MSG_FAULT, sizeof(struct iom_fault_report));
+    stage->ports = calloc(config->inputs + IOM_STAGE_PORTS, sizeof *stage->ports);
+    stage->ingress = calloc(config->inputs, sizeof *stage->ingress);
+    bool ok = stage->ports != NULL && stage->ingress != NULL &&
+              iom_miss_table_init(&stage->misses, config->miss_entries, config->merges_per_entry) &&
+              make_caches(stage, name);
+    if (ok && config->front && config->pcie_ordering) {
+        stage->order = iom_order_create();
+        ok = stage->order != NULL;
+    }
+    if (!ok) {
+        iom_stage_destroy(stage);
+        return NULL;
+    }
+    iom_unit_init(&stage->unit, &stage_ops, name, stage->ports, config->inputs + IOM_STAGE_PORTS);
+    stage->special = stage->ports + config->inputs;
+    name_ports(stage);
+    return stage;
+}
+
+void iom_stage_destroy(struct iom_stage *stage)
+{
+    if (stage == NULL)
+        return;
+    for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++)
+        iom_cache_destroy(stage->cache[which]);
+    iom_miss_table_free(&stage->misses);
+    iom_order_destroy(stage->order);
+    iom_pool_free(&stage->walk_pool);
+    iom_pool_free(&stage->fault_pool);
+    free(stage->ports);
+    free(stage->ingress);
+    free(stage);
+}
+
+struct iom_unit *iom_stage_unit(struct iom_stage *stage)
+{
+    return &stage->unit;
+}
+
+struct iom_port *iom_stage_input(struct iom_stage *stage, uint32_t index)
+{
+    return &stage->ports[index];
+}
+
+struct iom_port *iom_stage_port(struct iom_stage *stage, enum iom_stage_port port)
+{
+    return &stage->special[port];
+}
+
+struct iom_cache *iom_stage_cache(struct iom_stage *stage, enum iom_lookup which)
+{
+    return stage->cache[which];
+}
+
+const struct iom_stage_stats *iom_stage_stats_of(const struct iom_stage *stage)
+{
+    return &stage->stats;
+}
+
+const struct iom_view *iom_stage_view(const struct iom_stage *stage)
+{
+    return &stage->view;
+}
+
+void iom_stage_set_view(struct iom_stage *stage, const struct iom_view *view)
+{
+    stage->view = *view;
+}
+
+void iom_stage_flush(struct iom_stage *stage, iom_cycle now)
+{
+    for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++) {
+        if (stage->cache[which] != NULL)
+            iom_cache_invalidate_all(stage->cache[which], now);
+    }
+}

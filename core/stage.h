@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The look-up stage: the unit a DMA passes to be translated.
+//
+// A stage owns any of the three look-ups (context cache, PASID cache, IOTLB) and calls those caches
+// as functions, one after the other, in the cycle in which it takes a request up; their latencies add
+// up in the arrival cycle of the result. With all three it is the fused look-up stage. With one each,
+// connected through `next`, the stages are a pipeline of units of their own. Either way the code is
+// the same: a stage takes the look-ups it owns and passes the request on for the others.
+//
+//     in0..inN ──> arbitration ──> look-ups owned here ──> next stage          (response: back up)
+//                       ^               │ miss                 or, at the front:
+//                    replays            v                 order ──> memory      (response: to the device)
+//                       └── miss table ──> walk port
+//
+// The front stage also lets requests enter (arch->enter), keeps PCIe order, sends the translated DMA
+// to memory and reports faults to the register unit.
+//
+// Timing of a request taken up in cycle c (arrived, budget left, not stalled):
+//   result known at c + latency + sum of the latencies of the look-ups taken
+//   a miss leaves for the walker at that time; the walk's response arriving in cycle f is filled in f
+//   (hits from f + 1), its requests go on in f
+#ifndef IOM_CORE_STAGE_H
+#define IOM_CORE_STAGE_H
+
+#include "core/arch.h"
+#include "core/cache.h"
+#include "core/dma.h"
+#include "core/stats.h"
+#include "core/unit.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum iom_arbitration {
+    IOM_ARBITRATION_ROUND_ROBIN, ///< after an input was served the next one is asked first
+    IOM_ARBITRATION_FIXED,       ///< lower input number first
+};
+
+/// One look-up owned by a stage.
+struct iom_lookup_config {
+    bool owned;                    ///< this stage takes the look-up
+    struct iom_cache_config cache; ///< entries 0: always a walk
+    uint64_t latency_cycles;
+};
+
+struct iom_stage_config {
+    const struct iom_arch *arch;
+    struct iom_view view;        ///< register view at cycle 0
+    bool front;                  ///< first stage: entry, order, exit to memory, fault reports
+    bool pcie_ordering;          ///< front: keep posted writes in order per requester
+    uint32_t inputs;             ///< input ports
+    enum iom_arbitration arbitration;
+    uint32_t lookups_per_cycle;  ///< requests taken up per cycle
+    uint64_t latency_cycles;     ///< pipeline of the stage itself
+    struct iom_lookup_config lookup[IOM_LOOKUP_COUNT];
+    uint32_t miss_entries;       ///< walks under way at most
+    uint32_t merges_per_entry;   ///< requests that may join one walk
+    bool hit_under_miss;         ///< off: nothing is taken up while a walk is under way
+    bool replay_after_fill;      ///< requests look up again after a fill instead of taking its result
+    bool squash_walks;           ///< an invalidation poisons walks under way (off: hardware that does not)
+    uint64_t seed;               ///< of random replacement
+};
+
+/// Ports besides in0..inN-1, numbered from config.inputs.
+enum iom_stage_port {
+    IOM_STAGE_NEXT,    ///< requester: following stage
+    IOM_STAGE_WALK,    ///< requester: walker pool
+    IOM_STAGE_MEMORY,  ///< requester: translated DMA (front)
+    IOM_STAGE_FAULT,   ///< requester: fault reports (front)
+    IOM_STAGE_CONTROL, ///< responder: register view changes and invalidations
+    IOM_STAGE_PORTS,
+};
+
+#define IOM_STAGE_STATS(X)                                                                                   \
+    X(counter, requests, "requests", "requests taken up")                                                    \
+    X(counter, reads, "requests", "untranslated and translated reads")                                       \
+    X(counter, writes, "requests", "untranslated and translated writes")                                     \
+    X(counter, translation_requests, "requests", "ATS translation requests")                                 \
+    X(counter, translated_requests, "requests", "ATS translated requests")                                   \
+    X(counter, bytes, "bytes", "bytes asked for by reads and writes")                                        \
+    X(counter, translated, "requests", "results: translated")                                                \
+    X(counter, bypassed, "requests", "results: passed through untranslated")                                 \
+    X(counter, interrupts, "requests", "results: writes to the interrupt window")                            \
+    X(counter, denied, "requests", "results: translation requests answered without permission")              \
+    X(counter, faults, "requests", "results: refused")                                                       \
+    X(counter, fault_reports, "faults", "refusals sent to the fault records")                                \
+    X(counter, walked, "requests", "requests that waited for at least one walk")                             \
+    X(counter, stalls, "stalls", "times a request found the miss table full and had to wait")                \
+    X(counter, replays, "requests", "look-ups taken again after a walk")                                     \
+    X(counter, order_waits, "requests", "requests held back by PCIe ordering")                               \
+    X(counter, exit_waits, "requests", "requests that waited for a credit of the next unit")                 \
+    X(maximum, most_walks, "walks", "most walks under way at once")                                          \
+    X(counter, queueing_cycles, "cycles", "latency part: waiting")                                           \
+    X(counter, lookup_cycles, "cycles", "latency part: front end and IOTLB look-ups")                        \
+    X(counter, context_cycles, "cycles", "latency part: context look-ups and fetches")                       \
+    X(counter, pasid_cycles, "cycles", "latency part: PASID look-ups and fetches")                           \
+    X(counter, walk_cycles, "cycles", "latency part: page-walk steps")                                       \
+    X(counter, memory_cycles, "cycles", "latency part: table reads of page walks")                           \
+    X(histogram, latency, "cycles", "arrival at the IOMMU to translated and released")                       \
+    X(histogram, hit_latency, "cycles", "the same, requests that needed no walk")                            \
+    X(histogram, miss_latency, "cycles", "the same, requests that waited for a walk")
+
+struct iom_stage_stats {
+    IOM_STAGE_STATS(IOM_STAT_MEMBER)
+};
+
+#define IOM_LOOKUP_STATS(X)                                                                                  \
+    X(counter, lookups, "lookups", "look-ups")                                                               \
+    X(counter, hits, "lookups", "look-ups served by an entry")                                               \
+    X(counter, misses, "lookups", "look-ups that started a walk")                                            \
+    X(counter, merged, "lookups", "look-ups that joined a walk under way")                                   \
+    X(counter, insufficient, "lookups", "look-ups that found an entry which could not serve them")           \
+    X(counter, fills, "entries", "entries written")                                                          \
+    X(counter, evictions, "entries", "valid entries displaced by a fill")                                    \
+    X(counter, invalidated, "entries", "entries removed by invalidations")                                   \
+    X(counter, squashed, "walks", "walks under way poisoned by an invalidation")
+
+struct iom_lookup_stats {
+    IOM_LOOKUP_STATS(IOM_STAT_MEMBER)
+};
+
+struct iom_stage; // opaque
+
+/// Null when memory is out or a cache configuration is unusable (iom_cache_config_error says why).
+struct iom_stage *iom_stage_create(const struct iom_stage_config *config, const char *name);
+void iom_stage_destroy(struct iom_stage *stage);
+struct iom_unit *iom_stage_unit(struct iom_stage *stage);
+struct iom_port *iom_stage_input(struct iom_stage *stage, uint32_t index);
+struct iom_port *iom_stage_port(struct iom_stage *stage, enum iom_stage_port port);
+
+/// The cache behind a look-up owned by the stage, else null (tests, tracker, reports).
+struct iom_cache *iom_stage_cache(struct iom_stage *stage, enum iom_lookup which);
+const struct iom_stage_stats *iom_stage_stats_of(const struct iom_stage *stage);
+const struct iom_lookup_stats *iom_stage_lookup_stats(struct iom_stage *stage, enum iom_lookup which);
+/// The register view in force.
+const struct iom_view *iom_stage_view(const struct iom_stage *stage);
+/// Sets the view outside the simulation (before a run, or between runs while nothing is under way).
+void iom_stage_set_view(struct iom_stage *stage, const struct iom_view *view);
+/// Empties the caches outside the simulation; nothing may be under way.
+void iom_stage_flush(struct iom_stage *stage, iom_cycle now);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Look-ups, misses and fills of a look-up stage. See stage.h.
+#include "core/stage_internal.h"
+
+#include <stdlib.h>
+
+enum iom_part iom_lookup_part(enum iom_lookup which)
+{
+    switch (which) {
+    case IOM_LOOKUP_CONTEXT:
+        return IOM_PART_CONTEXT;
+    case IOM_LOOKUP_PASID:
+        return IOM_PART_PASID;
+    default:
+        return IOM_PART_LOOKUP;
+    }
+}
+
+// What a sequence of look-ups in one cycle did; booked only when the request is really taken up, since
+// a stalled request will do it all again.
+struct progress {
+    uint32_t count;
+    struct {
+        uint8_t which;
+        bool hit;
+        bool insufficient;
+        int32_t slot;
+    } step[IOM_LOOKUP_COUNT];
+};
+
+static void book(struct iom_stage *stage, struct iom_dma *dma, const struct progress *progress, iom_cycle now,
+                 iom_cycle pipeline)
+{
+    if (dma->mark < now)
+        iom_dma_account(dma, IOM_PART_QUEUEING, now);
+    iom_dma_account(dma, IOM_PART_LOOKUP, dma->mark + pipeline);
+    for (uint32_t i = 0; i < progress->count; i++) {
+        enum iom_lookup which = progress->step[i].which;
+        struct iom_lookup_stats *stats = &stage->lookup_stats[which];
+        stats->lookups++;
+        stats->insufficient += progress->step[i].insufficient;
+        if (progress->step[i].hit) {
+            stats->hits++;
+            iom_cache_touch(stage->cache[which], now, progress->step[i].slot);
+        }
+        iom_cycle latency = iom_unit_ticks(&stage->unit, stage->config.lookup[which].latency_cycles);
+        iom_dma_account(dma, iom_lookup_part(which), dma->mark + latency);
+    }
+}
+
+// Looks up until a look-up misses, is not owned here, or none is left. Returns false at a miss, whose
+// key is then in *key.
+static bool probe(struct iom_stage *stage, struct iom_dma *dma, struct progress *progress, struct iom_tag *key,
+                  iom_cycle now)
+{
+    const struct iom_arch *arch = stage->config.arch;
+    progress->count = 0;
+    while (dma->x.next != IOM_LOOKUP_DONE && stage->config.lookup[dma->x.next].owned) {
+        enum iom_lookup which = dma->x.next;
+        arch->ops->key(arch, &stage->view, &dma->x, key);
+        int32_t slot = stage->cache[which] != NULL ? iom_cache_probe(stage->cache[which], now, key) : IOM_CACHE_MISS;
+        bool found = slot != IOM_CACHE_MISS;
+        bool hit = found && arch->ops->use(arch, &stage->view, &dma->x, iom_cache_tag(stage->cache[which], slot),
+                                           iom_cache_payload(stage->cache[which], slot));
+        uint32_t i = progress->count++;
+        progress->step[i].which = (uint8_t)which;
+        progress->step[i].hit = hit;
+        progress->step[i].insufficient = found && !hit;
+        progress->step[i].slot = slot;
+        if (!hit)
+            return false;
+    }
+    return true;
+}
+
+static uint32_t match_fields(const struct iom_stage *stage, enum iom_lookup which)
+{
+    return stage->config.lookup[which].cache.match;
+}
+
+static void start_walk(struct iom_stage *stage, struct iom_dma *dma, int32_t index, iom_cycle when, iom_cycle now)
+{
+    struct iom_walk *walk = iom_pool_take(&stage->walk_pool);
+    if (walk == NULL)
+        abort(); // bounded by the miss table
+    walk->x = dma->x;
+    walk->what = dma->x.next;
+    walk->miss = (uint32_t)index;
+    walk->reads = 0;
+    walk->updates = 0;
+    walk->memory_cycles = 0;
+    walk->poisoned = false;
+    walk->psc_fill.valid = false;
+    walk->fill.valid = false;
+    walk->started = when; // earliest departure until the walker overwrites it
+    stage->lookup_stats[walk->what].misses++;
+    if (stage->misses.used > stage->stats.most_walks)
+        stage->stats.most_walks = stage->misses.used;
+    iom_fifo_push(&stage->walks_unsent, &walk->msg);
+    iom_stage_send_walks(stage, now);
+}
+
+void iom_stage_send_walks(struct iom_stage *stage, iom_cycle now)
+{
+    struct iom_port *port = &stage->special[IOM_STAGE_WALK];
+    while (stage->walks_unsent.first != NULL && iom_port_can_send(port, now)) {
+        struct iom_walk *walk = (struct iom_walk *)(void *)iom_fifo_pop(&stage->walks_unsent);
+        iom_port_send(port, &walk->msg, iom_max_u64(walk->started, now));
+    }
+}
+
+// A look-up has missed: join the walk under way for the same page, or start one.
+static enum iom_take miss(struct iom_stage *stage, struct iom_dma *dma, const struct progress *progress,
+                          const struct iom_tag *key, iom_cycle now, iom_cycle pipeline)
+{
+    enum iom_lookup which = dma->x.next;
+    uint32_t fields = match_fields(stage, which);
+    int32_t index = iom_miss_table_find(&stage->misses, (uint8_t)which, key, fields);
+    bool merge = index >= 0 && stage->misses.merges != 0;
+    if (merge) {
+        if (stage->misses.entries[index].merged >= stage->misses.merges)
+            return IOM_STALLED;
+    } else {
+        index = iom_miss_table_allocate(&stage->misses, (uint8_t)which, key, fields, dma);
+        if (index < 0)
+            return IOM_STALLED;
+    }
+    book(stage, dma, progress, now, pipeline);
+    dma->missed = (uint8_t)(dma->missed | 1u << which);
+    if (merge) {
+        stage->lookup_stats[which].merged++;
+        iom_miss_table_merge(&stage->misses, index, dma);
+    } else {
+        start_walk(stage, dma, index, dma->mark, now);
+    }
+    return IOM_TAKEN;
+}
+
+enum iom_take iom_stage_take(struct iom_stage *stage, struct iom_dma *dma, iom_cycle now, iom_cycle pipeline)
+{
+    struct progress progress;
+    struct iom_tag key;
+    struct iom_context context_before = dma->x.context;
+    uint8_t next_before = dma->x.next;
+    if (!probe(stage, dma, &progress, &key, now)) {
+        enum iom_take taken = miss(stage, dma, &progress, &key, now, pipeline);
+        if (taken == IOM_STALLED) {
+            stage->stats.stalls++;
+            dma->x.context = context_before;
+            dma->x.next = next_before;
+        }
+        return taken;
+    }
+    book(stage, dma, &progress, now, pipeline);
+    if (dma->x.next == IOM_LOOKUP_DONE)
+        iom_stage_finish(stage, dma, dma->mark, now);
+    else
+        iom_stage_forward(stage, dma, dma->mark, now);
+    return IOM_TAKEN;
+}
+
+// ---- fills ------------------------------------------------------------------------------------------
+
+static void replay(struct iom_stage *stage, struct iom_dma *dma)
+{
+    stage->stats.replays++;
+    iom_fifo_push(&stage->replays, &dma->msg);
+}
+
+// What the request has resolved so far may no longer hold. Only the front can let it enter again, so
+// a stage behind it hands the request back.
+static void start_over(struct iom_stage *stage, struct iom_xlate *x)
+{
+    if (stage->config.front) {
+        stage->config.arch->ops->enter(stage->config.arch, &stage->view, x);
+    } else {
+        x->next = IOM_LOOKUP_DONE;
+        x->outcome = IOM_OUTCOME_RETRY;
+    }
+}
+
+static void restart(struct iom_stage *stage, struct iom_dma *dma, iom_cycle now)
+{
+    start_over(stage, &dma->x);
+    if (stage->config.front)
+        replay(stage, dma);
+    else
+        iom_stage_finish(stage, dma, now, now);
+}
+
+void iom_stage_resume(struct iom_stage *stage, struct iom_dma *dma, iom_cycle now)
+{
+    if (dma->x.next == IOM_LOOKUP_DONE && dma->x.outcome == IOM_OUTCOME_RETRY)
+        restart(stage, dma, now);
+    else if (dma->x.next == IOM_LOOKUP_DONE)
+        iom_stage_finish(stage, dma, now, now);
+    else if (stage->config.lookup[dma->x.next].owned)
+        replay(stage, dma);
+    else
+        iom_stage_forward(stage, dma, now, now);
+}
+
+// Time of the request whose walk this was: waiting for a walker, walking, waiting for memory.
+static void account_walk(struct iom_dma *dma, const struct iom_walk *walk, iom_cycle now)
+{
+    enum iom_part part = walk->what == IOM_LOOKUP_IOTLB ? IOM_PART_WALK : iom_lookup_part(walk->what);
+    iom_dma_account(dma, IOM_PART_QUEUEING, iom_max_u64(walk->started, dma->mark));
+    iom_cycle memory = walk->what == IOM_LOOKUP_IOTLB ? walk->memory_cycles : 0;
+    iom_dma_account(dma, IOM_PART_MEMORY, dma->mark + memory);
+    iom_dma_account(dma, part, now);
+}
+
+static void resume_merged(struct iom_stage *stage, struct iom_dma *dma, const struct iom_walk *walk, bool usable,
+                          iom_cycle now)
+{
+    const struct iom_arch *arch = stage->config.arch;
+    iom_dma_account(dma, IOM_PART_QUEUEING, now);
+    if (usable && arch->ops->use(arch, &stage->view, &dma->x, &walk->fill.tag, &walk->fill.payload))
+        iom_stage_resume(stage, dma, now);
+    else
+        replay(stage, dma);
+}
+
+void iom_stage_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cycle now)
+{
+    struct iom_miss miss = stage->misses.entries[walk->miss];
+    iom_miss_table_release(&stage->misses, (int32_t)walk->miss);
+    stage->changes++;
+    bool squashed = (miss.poisoned || walk->poisoned) && stage->config.squash_walks;
+    bool usable = walk->fill.valid && !squashed && !stage->config.replay_after_fill;
+    if (walk->fill.valid && !squashed && stage->cache[walk->what] != NULL)
+        iom_cache_fill(stage->cache[walk->what], now, &walk->fill.tag, &walk->fill.payload);
+
+    account_walk(miss.primary, walk, now);
+    if (squashed) {
+        restart(stage, miss.primary, now);
+    } else if (stage->config.replay_after_fill && walk->fill.valid) {
+        replay(stage, miss.primary);
+    } else {
+        miss.primary->x = walk->x;
+        iom_stage_resume(stage, miss.primary, now);
+    }
+    for (struct iom_msg *msg = miss.first == NULL ? NULL : &miss.first->msg; msg != NULL;) {
+        struct iom_msg *following = msg->next;
+        struct iom_dma *dma = iom_dma_of(msg);
+        if (squashed) {
+            iom_dma_account(dma, IOM_PART_QUEUEING, now);
+            restart(stage, dma, now);
+        } else {
+            resume_merged(stage, dma, walk, usable, now);
+        }
+        msg = following;
+    }
+    iom_msg_release(&walk->msg);
+}
+
+void iom_stage_squash(struct iom_stage *stage, const struct iom_control *control)
+{
+    for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++) {
+        if (!(control->targets & 1u << which) || !stage->config.lookup[which].owned)
+            continue;
+        stage->lookup_stats[which].squashed +=
+            iom_miss_table_poison(&stage->misses, (uint8_t)which, &control->match, match_fields(stage, which));
+    }
+    // Requests that wait inside and hold a context which may have been invalidated start over.
+    if (!(control->targets & (IOM_INVALIDATE_CONTEXT | IOM_INVALIDATE_PASID)))
+        return;
+    iom_stage_start_over(stage);
+}
+
+void iom_stage_start_over(struct iom_stage *stage)
+{
+    for (struct iom_msg *msg = stage->replays.first; msg != NULL; msg = msg->next)
+        start_over(stage, &iom_dma_of(msg)->x);
+    for (uint32_t i = 0; i < stage->config.inputs; i++) {
+        if (stage->ingress[i].dma != NULL)
+            start_over(stage, &stage->ingress[i].dma->x);
+    }
+}

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The walker pool. Timing rules are in walker.h.
+#include "core/walker.h"
+
+#include "core/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct slot {
+    struct iom_walk *walk; ///< null: free
+    iom_cycle free_from;   ///< when free: first cycle in which it may take a walk
+    uint32_t input;        ///< port the walk came through
+};
+
+struct iom_walker {
+    struct iom_unit unit; // first member: the unit is the pool
+    struct iom_walker_config config;
+    struct iom_view view;
+    struct iom_port *ports;
+    struct iom_port *special;
+    struct iom_psc *psc;
+    struct iom_pool access_pool, fill_pool;
+    struct slot *slots;
+    uint32_t busy;
+    uint32_t turn;
+    struct iom_msg *unsent_first, *unsent_last; ///< memory accesses waiting for a credit
+    struct iom_msg *probes_first, *probes_last; ///< walks waiting for a credit of the cache unit
+    struct iom_walker_stats stats;
+};
+
+#define IOM_STAT_OWNER struct iom_walker_stats
+static const struct iom_stat_info stat_infos[] = {IOM_WALKER_STATS(IOM_STAT_INFO)};
+
+static void push(struct iom_msg **first, struct iom_msg **last, struct iom_msg *msg)
+{
+    msg->next = NULL;
+    if (*first == NULL)
+        *first = msg;
+    else
+        (*last)->next = msg;
+    *last = msg;
+}
+
+static struct iom_msg *pop(struct iom_msg **first)
+{
+    struct iom_msg *msg = *first;
+    *first = msg->next;
+    msg->next = NULL;
+    return msg;
+}
+
+// ---- actions -------------------------------------------------------------------------------------------
+
+static void send_unsent(struct iom_walker *pool, iom_cycle now)
+{
+    struct iom_port *memory = &pool->special[IOM_WALKER_MEMORY];
+    while (pool->unsent_first != NULL && iom_port_can_send(memory, now)) {
+        struct iom_memory_access *access = (struct iom_memory_access *)(void *)pop(&pool->unsent_first);
+        iom_cycle wanted = pool->slots[access->cookie].walk->waiting_since;
+        iom_port_send(memory, &access->msg, iom_max_u64(wanted, now));
+    }
+    struct iom_port *psc = &pool->special[IOM_WALKER_PSC];
+    while (pool->probes_first != NULL && iom_port_can_send(psc, now)) {
+        struct iom_msg *msg = pop(&pool->probes_first);
+        struct iom_walk *walk = (struct iom_walk *)(void *)msg;
+        iom_port_send(psc, msg, iom_max_u64(walk->waiting_since, now));
+    }
+}
+
+static void access_memory(struct iom_walker *pool, uint32_t index, iom_cycle when, iom_cycle now)
+{
+    struct iom_walk *walk = pool->slots[index].walk;
+    struct iom_memory_access *access = iom_pool_take(&pool->access_pool);
+    if (access == NULL)
+        abort(); // one per walker
+    access->cookie = index;
+    access->address = walk->address;
+    access->error = 0;
+    if (walk->action == IOM_WALK_READ) {
+        access->op = IOM_MEMORY_READ;
+        access->bytes = walk->bytes;
+        walk->reads++;
+        pool->stats.table_reads++;
+    } else {
+        access->op = IOM_MEMORY_CAS;
+        access->bytes = 8;
+        access->expected = walk->expected;
+        access->desired = walk->desired;
+        walk->updates++;
+        pool->stats.table_updates++;
+    }
+    walk->waiting_since = when;
+    push(&pool->unsent_first, &pool->unsent_last, &access->msg);
+    send_unsent(pool, now);
+}
+
+// Returns true if the probe was answered at once (caches called as functions, or no caches at all).
+static bool probe_caches(struct iom_walker *pool, uint32_t index, iom_cycle *when, iom_cycle now)
+{
+    struct iom_walk *walk = pool->slots[index].walk;
+    if (pool->psc != NULL) {
+        if (!iom_psc_present(pool->psc, walk->probe.stage)) {
+            walk->probe.hit_level = 0;
+            return true;
+        }
+        iom_psc_look_up(pool->psc, now, &walk->probe);
+        *when += iom_unit_ticks(&pool->unit, pool->config.psc.latency_cycles);
+        return true;
+    }
+    if (pool->special[IOM_WALKER_PSC].peer == NULL) {
+        walk->probe.hit_level = 0;
+        return true;
+    }
+    walk->waiting_since = *when;
+    iom_msg_push_route(&walk->msg, (uint8_t)index);
+    push(&pool->probes_first, &pool->probes_last, &walk->msg);
+    send_unsent(pool, now);
+    return false;
+}
+
+static void fill_caches(struct iom_walker *pool, struct iom_walk *walk, iom_cycle when, iom_cycle now)
+{
+    walk->psc_fill.valid = false;
+    if (walk->poisoned)
+        return;
+    if (pool->psc != NULL) {
+        iom_psc_insert(pool->psc, now, &walk->psc_fill);
+    } else if (pool->special[IOM_WALKER_PSC].peer != NULL) {
+        struct iom_psc_fill_message *message = iom_pool_take(&pool->fill_pool);
+        if (message == NULL)
+            abort(); // a few hundred bytes
+        message->fill = walk->psc_fill;
+        // Fills are not answered and take no request slot: they travel on the probe's wires.
+        struct iom_port *port = &pool->special[IOM_WALKER_PSC];
+        port->credits += port->depth != 0;
+        iom_port_send(port, &message->msg, when);
+    }
+}
+
+static void finish(struct iom_walker *pool, uint32_t index, iom_cycle when)
+{
+    struct slot *slot = &pool->slots[index];
+    struct iom_walk *walk = slot->walk;
+    if (walk->what == IOM_LOOKUP_IOTLB) {
+        iom_histogram_add(&pool->stats.walk_latency, when - walk->started);
+        iom_histogram_add(&pool->stats.reads_per_walk, walk->reads);
+    }
+    pool->stats.busy_cycles += when - walk->started;
+    slot->walk = NULL;
+    slot->free_from = when;
+    pool->busy--;
+    iom_port_send(&pool->ports[slot->input], &walk->msg, when);
+}
+
+// Carries out actions until one has to wait for memory or the cache unit, or the walk is over. `when`
+// runs ahead of `now` by what the steps cost.
+static void act(struct iom_walker *pool, uint32_t index, iom_cycle when, iom_cycle now)
+{
+    struct iom_walk *walk = pool->slots[index].walk;
+    for (;;) {
+        if (walk->psc_fill.valid)
+            fill_caches(pool, walk, when, now);
+        switch ((enum iom_walk_action)walk->action) {
+        case IOM_WALK_READ:
+        case IOM_WALK_CAS:
+            access_memory(pool, index, when, now);
+            return;
+        case IOM_WALK_PROBE:
+            if (!probe_caches(pool, index, &when, now))
+                return;
+            break;
+        case IOM_WALK_DONE:
+            finish(pool, index, when);
+            return;
+        }
+        pool->config.arch->ops->walk_step(pool->config.arch, &pool->view, walk);
+    }
+}
+
+// ---- responses -----------------------------------------------------------------------------------------
+
+static void memory_answered(struct iom_walker *pool, struct iom_memory_access *access, iom_cycle now)
+{
+    uint32_t index = (uint32_t)access->cookie;
+    struct iom_walk *walk = pool->slots[index].walk;
+    walk->access_error = access->error;
+    pool->stats.access_errors += access->error;
+    memcpy(walk->data, access->data, access->bytes);
+    walk->memory_cycles += now - walk->waiting_since;
+    iom_msg_release(&access->msg);
+    pool->config.arch->ops->walk_step(pool->config.arch, &pool->view, walk);
+    act(pool, index, now + iom_unit_ticks(&pool->unit, pool->config.step_cycles), now);
+}
+
+static void take_responses(struct iom_walker *pool, iom_cycle now)
+{
+    struct iom_port *memory = &pool->special[IOM_WALKER_MEMORY];
+    while (iom_port_peek(memory, now) != NULL)
+        memory_answered(pool, (struct iom_memory_access *)(void *)iom_port_pop(memory), now);
+    struct iom_port *psc = &pool->special[IOM_WALKER_PSC];
+    while (iom_port_peek(psc, now) != NULL) {
+        struct iom_walk *walk = (struct iom_walk *)(void *)iom_port_pop(psc);
+        uint32_t index = iom_msg_pop_route(&walk->msg);
+        pool->config.arch->ops->walk_step(pool->config.arch, &pool->view, walk);
+        act(pool, index, now, now);
+    }
+}
+
+// ---- new walks -----------------------------------------------------------------------------------------
+
+static int32_t free_slot(const struct iom_walker *pool, iom_cycle now)
+{
+    for (uint32_t i = 0; i < pool->config.walkers; i++) {
+        if (pool->slots[i].walk == NULL && pool->slots[i].free_from <= now)
+            return (int32_t)i;
+    }
+    return -1;
+}
+
+static void assign(struct iom_walker *pool, uint32_t index, uint32_t input, iom_cycle now)
+{
+    struct iom_walk *walk = (struct iom_walk *)(void *)iom_port_pop(&pool->ports[input]);
+    iom_port_return_credit(&pool->ports[input], now);
+    pool->slots[index].walk = walk;
+    pool->slots[index].input = input;
+    walk->started = now;
+    pool->stats.walks++;
+    pool->stats.context_walks += walk->what == IOM_LOOKUP_CONTEXT;
+    pool->stats.pasid_walks += walk->what == IOM_LOOKUP_PASID;
+    pool->stats.page_walks += walk->what == IOM_LOOKUP_IOTLB;
+    if (++pool->busy > pool->stats.most_busy)
+        pool->stats.most_busy = pool->busy;
+    pool->config.arch->ops->walk_start(pool->config.arch, &pool->view, walk);
+    act(pool, index, now, now);
+}
+
+static void take_walks(struct iom_walker *pool, iom_cycle now)
+{
+    uint32_t inputs = pool->config.inputs;
+    uint32_t input = pool->turn;
+    for (uint32_t idle = 0; idle < inputs && pool->busy < pool->config.walkers;) {
+        if (iom_port_peek(&pool->ports[input], now) == NULL) {
+            idle++;
+            input = input + 1 == inputs ? 0 : input + 1;
+            continue;
+        }
+        int32_t index = free_slot(pool, now);
+        if (index < 0)
+            return;
+        assign(pool, (uint32_t)index, input, now);
+        input = input + 1 == inputs ? 0 : input + 1;
+        pool->turn = input;
+        idle = 0;
+    }
+}
+
+// ---- control -------------------------------------------------------------------------------------------
+
+// A walk that may have read what is being invalidated must not fill the caches any more. Fields a walk
+// does not know yet match.
+static void poison(struct iom_walker *pool, const struct iom_cache_match *match)
+{
+    for (uint32_t i = 0; i < pool->config.walkers; i++) {
+        struct iom_walk *walk = pool->slots[i].walk;
+        if (walk == NULL)
+            continue;
+        struct iom_tag tag = {.stream = walk->x.source, .domain = walk->x.context.domain, .size_log2 = 64};
+        struct iom_cache_match narrowed = *match;
+        narrowed.fields &= IOM_TAG_STREAM | IOM_TAG_IOMMU;
+        tag.iommu = pool->config.arch->iommu;
+        if (walk->what == IOM_LOOKUP_IOTLB)
+            narrowed.fields |= match->fields & IOM_TAG_DOMAIN;
+        narrowed.keep_global = false;
+        if (iom_tag_matches(&tag, &narrowed))
+            walk->poisoned = true;
+    }
+}
+
+static void take_controls(struct iom_walker *pool, iom_cycle now)
+{
+    struct iom_port *port = &pool->special[IOM_WALKER_CONTROL];
+    while (iom_port_peek(port, now) != NULL) {
+        struct iom_control *control = (struct iom_control *)(void *)iom_port_pop(port);
+        if (control->op == IOM_CONTROL_VIEW) {
+            pool->view = control->view;
+        } else {
+            if (pool->psc != NULL && control->targets & IOM_INVALIDATE_PSC)
+                iom_psc_invalidate(pool->psc, now, &control->match);
+            if (pool->config.squash_walks)
+                poison(pool, &control->match);
+        }
+        iom_port_send(port, &control->msg, now);
+    }
+}
+
+static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
+{
+    struct iom_walker *pool = (struct iom_walker *)(void *)unit;
+    send_unsent(pool, now);
+    take_responses(pool, now);
+    take_walks(pool, now);
+    take_controls(pool, now);
+    // A walk waits for a walker that is free from a later cycle on.
+    bool waiting = false;
+    for (uint32_t i = 0; i < pool->config.inputs && !waiting; i++)
+        waiting = iom_port_peek(&pool->ports[i], now) != NULL;
+    if (!waiting)
+        return IOM_NEVER;
+    iom_cycle wake = IOM_NEVER;
+    for (uint32_t i = 0; i < pool->config.walkers; i++) {
+        if (pool->slots[i].walk == NULL)
+            wake = iom_min_u64(wake, iom_max_u64(pool->slots[i].free_from, now + unit->period));
+    }
+    return wake;
+}
+
+static uint64_t outstanding(const struct iom_unit *unit)
+{
+    return ((const struct iom_walker *)(const void *)unit)->busy;
+}
+
+static void describe(const struct iom_unit *unit, char *text, size_t text_bytes)
+{
+    const struct iom_walker *pool = (const struct iom_walker *)(const void *)unit;
+    size_t used = 0;
+    used += (size_t)snprintf(text, text_bytes, "%u walk(s):", (unsigned)pool->busy);
+    for (uint32_t i = 0; i < pool->config.walkers && used < text_bytes; i++) {
+        const struct iom_walk *walk = pool->slots[i].walk;
+        if (walk == NULL)
+            continue;
+        int n = snprintf(text + used, text_bytes - used, " source 0x%x address 0x%llx since cycle %llu;",
+                         (unsigned)walk->x.source, (unsigned long long)walk->x.address,
+                         (unsigned long long)walk->waiting_since);
+        used += n > 0 ? (size_t)n : 0;
+    }
+}
+
+static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *block)
+{
+    struct iom_walker *pool = (struct iom_walker *)(void *)unit;
+    if (index == 0) {
+        *block = (struct iom_stat_block){"walker", stat_infos, sizeof stat_infos / sizeof stat_infos[0], &pool->stats};
+        return true;
+    }
+    return index == 1 && pool->psc != NULL && iom_psc_stat_block(pool->psc, block);
+}
+
+static void reset_stats(struct iom_unit *unit)
+{
+    struct iom_walker *pool = (struct iom_walker *)(void *)unit;
+    memset(&pool->stats, 0, sizeof pool->stats);
+    if (pool->psc != NULL)
+        iom_psc_reset_stats(pool->psc);
+}
+
+static void destroy(struct iom_unit *unit)
+{
+    iom_walker_destroy((struct iom_walker *)(void *)unit);
+}
+
+static const struct iom_unit_ops walker_ops = {
+    .kind = "walker",
+    .advance = advance,
+    .outstanding = outstanding,
+    .describe = describe,
+    .stats = stats,
+    .reset_stats = reset_stats,
+    .destroy = destroy,
+};
+
+// ---- life ----------------------------------------------------------------------------------------------
+
+struct iom_walker *iom_walker_create(const struct iom_walker_config *config, const char *name)
+{
+    static const char *const names[IOM_WALKER_PORTS] = {"memory", "psc", "control"};
+    struct iom_walker *pool = calloc(1, sizeof *pool);
+    if (pool == NULL)
+        return NULL;
+    pool->config = *config;
+    pool->view = config->view;
+    iom_pool_init(&pool->access_pool, IOM_MSG_MEMORY, sizeof(struct iom_memory_access));
+    iom_pool_init(&pool->fill_pool, IOM_MSG_PROBE, sizeof(struct iom_psc_fill_message));
+    pool->ports = calloc(config->inputs + IOM_WALKER_PORTS, sizeof *pool->ports);
+    pool->slots = calloc(config->walkers, sizeof *pool->slots);
+    bool ok = pool->ports != NULL && pool->slots != NULL;
+    if (ok && config->fused_psc) {
+        pool->psc = iom_psc_create(&config->psc, name);
+        ok = pool->psc != NULL;
+    }
+    if (!ok) {
+        iom_walker_destroy(pool);
+        return NULL;
+    }
+    iom_unit_init(&pool->unit, &walker_ops, name, pool->ports, config->inputs + IOM_WALKER_PORTS);
+    pool->special = pool->ports + config->inputs;
+    for (uint32_t i = 0; i < config->inputs; i++)
+        iom_port_init(&pool->unit, i, "in", false);
+    for (uint32_t i = 0; i < IOM_WALKER_PORTS; i++)
+        iom_port_init(&pool->unit, config->inputs + i, names[i], i != IOM_WALKER_CONTROL);
+    return pool;
+}
+
+void iom_walker_destroy(struct iom_walker *pool)
+{
+    if (pool == NULL)
+        return;
+    iom_psc_destroy(pool->psc);
+    iom_pool_free(&pool->access_pool);
+    iom_pool_free(&pool->fill_pool);
+    free(pool->ports);
+    free(pool->slots);
+    free(pool);
+}
+
+struct iom_unit *iom_walker_unit(struct iom_walker *pool)
+{
+    return &pool->unit;
+}
+
+struct iom_port *iom_walker_input(struct iom_walker *pool, uint32_t index)
+{
+    return &pool->ports[index];
+}
+
+struct iom_port *iom_walker_port(struct iom_walker *pool, enum iom_walker_port port)
+{
+    return &pool->special[port];
+}
+
+struct iom_psc *iom_walker_psc(struct iom_walker *pool)
+{
+    return pool->psc;
+}
+
+const struct iom_walker_stats *iom_walker_stats_of(const struct iom_walker *pool)
+{
+    return &pool->stats;
+}
+
+void iom_walker_set_view(struct iom_walker *pool, const struct iom_view *view)
+{
+    pool->view = *view;
+}
+
+void iom_walker_flush(struct iom_walker *pool, iom_cycle now)
+{
+    if (pool->psc != NULL)
+        iom_psc_invalidate_all(pool->psc, now);
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The keys of a system configuration: SystemConfig bound to the schema machinery.
+#ifndef IOM_MODELS_CONFIG_SYSTEM_SCHEMA_H
+#define IOM_MODELS_CONFIG_SYSTEM_SCHEMA_H
+
+#include "models/config/schema.h"
+#include "models/config/system_config.h"
+
+namespace iommu_sim
+{
+
+/// Declares every key and check. Cheap; callers that need it often keep the result.
+std::shared_ptr<const SectionSchema> make_system_schema();
+
+/// Conditions between keys, each beside the section it belongs to (system_checks.cpp).
+void check_cache_geometry(const CacheGeometry &cache, CheckReport &report);
+void check_run(const RunSettings &run, CheckReport &report);
+void check_vtd(const VtdSettings &vtd, CheckReport &report);
+void check_generator(const GeneratorSettings &generator, CheckReport &report);
+void check_trace(const TraceSettings &trace, CheckReport &report);
+void check_system(const SystemConfig &config, CheckReport &report);
+
+} // namespace iommu_sim
+
+#endif

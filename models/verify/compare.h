@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Comparison of what a system did with what a vector expects.
+//
+// Vectors of the specification's models are compared exactly. Vectors recorded from an emulator carry
+// its deviations; each is a named mask below that applies only on its stated condition. Masks change
+// what is accepted here, never what the simulator does.
+#ifndef IOM_MODELS_VERIFY_COMPARE_H
+#define IOM_MODELS_VERIFY_COMPARE_H
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "models/verify/family.h"
+#include "models/verify/target.h"
+#include "models/verify/vector.h"
+
+namespace iommu_sim::verify
+{
+
+enum class Mask {
+    outside_ram,
+    pass_through_width,
+    pasid_value,
+    rid_pasid,
+    scalable_codes,
+    permission_order,
+    second_opinion,
+    dirty_bit,
+    accessed_refused,
+    cached_permission,
+    recorded_cached,
+    earlier_state,
+};
+constexpr size_t mask_count = 12;
+
+/// Documentation of a mask; `iommu-sim verify --masks` and docs/verify.md print the table.
+struct MaskRule {
+    const char *name;
+    const char *families;
+    const char *condition; ///< when it applies
+    const char *effect;    ///< what is accepted then
+};
+const MaskRule &mask_rule(Mask mask);
+
+/// How often each mask was needed to accept a result.
+class MaskUse
+{
+  public:
+    void note(Mask mask)
+    {
+        counts_[static_cast<size_t>(mask)]++;
+    }
+    void add(const MaskUse &other)
+    {
+        for (size_t i = 0; i < mask_count; i++)
+            counts_[i] += other.counts_[i];
+    }
+    uint64_t count(Mask mask) const
+    {
+        return counts_[static_cast<size_t>(mask)];
+    }
+
+  private:
+    std::array<uint64_t, mask_count> counts_ = {};
+};
+
+/// What a DMA did: its completion, and the fault records that were not there before.
+struct Observation {
+    DmaResult result;
+    std::vector<FaultRecord> records;
+
+    /// The IOMMU refused the request.
+    bool refused() const
+    {
+        return result.completion == Completion::unsupported || result.completion == Completion::aborted;
+    }
+    bool translated() const
+    {
+        return result.completion == Completion::address || result.completion == Completion::access_error;
+    }
+};
+
+/// One deviation.
+struct Difference {
+    std::string what; ///< "fault reason"
+    std::string expected;
+    std::string got;
+};
+using Differences = std::vector<Difference>; // empty: equal
+
+/// What comparison needs to know about the vector a step belongs to.
+struct CompareContext {
+    const VectorConfig &config;
+    const Family &family;
+    Target &target; ///< memory and registers as they are after the step; masks look for evidence there
+};
+
+/// Uncached mode: `ref` if present; else `spec` or the recorded uncached outcome; else `res`. For
+/// vectors of the specification's models `res`, exactly.
+Differences compare_uncached(const CompareContext &context, const DmaStep &step, const Observation &got,
+                             MaskUse *use);
+
+/// Outcomes that earlier states of memory would have given, oldest first; asked for only when needed.
+using EarlierOutcomes = std::function<std::vector<Observation>()>;
+
+/// Cached mode: legal is the uncached outcome, `res`, or the outcome of an earlier memory state. For
+/// vectors of the specification's models `res`, exactly (their invalidations are sufficient).
+Differences compare_cached(const CompareContext &context, const DmaStep &step, const Observation &got,
+                           const EarlierOutcomes &earlier, MaskUse *use);
+
+/// Compares with one given outcome (the building block of the two above).
+Differences compare_outcome(const CompareContext &context, const DmaStep &step, const Outcome &expected,
+                            const Observation &got, MaskUse *use);
+
+/// Registers named by `expect`; unknown names are differences.
+Differences compare_registers(const CompareContext &context, const std::vector<RegisterExpectation> &expect,
+                              Target &target);
+
+/// Queue results of an `inv` step.
+Differences compare_queue(const InvalidationStep &step, const QueueResult &got, Target &target);
+
+/// A table word that software wrote, for the comparison of `fin`.
+struct WatchedWord {
+    uint64_t software = 0; ///< last value that software wrote
+    uint64_t last = 0;     ///< value after the latest step (scratch of the runner)
+    uint64_t refused = 0;  ///< bits that hardware set during requests that it refused
+};
+using WatchedWords = std::map<uint64_t, WatchedWord>; // by address
+
+/// Final memory: every watched word must hold its `expected` value, others what software wrote.
+Differences compare_final(const CompareContext &context, const std::vector<MemoryWord> &expected,
+                          const WatchedWords &watched, MaskUse *use);
+
+/// Texts for messages.
+std::string describe(const CompareContext &context, const Outcome &expected);
+std::string describe(const CompareContext &context, const Observation &got);
+
+} // namespace iommu_sim::verify
+
+#endif
