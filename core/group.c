@@ -164,20 +164,28 @@ static iom_cycle next_after(const struct iom_unit *unit, iom_cycle now)
     return next;
 }
 
-static void advance_member(struct iom_group *group, struct iom_unit *unit, iom_cycle now)
+// The wheel's heap keeps only the earliest far wake-up of a unit. Until the latest one has come the
+// unit is asked for its next event after every advance, so that none is lost.
+static void arm_again(struct iom_group *group, struct iom_unit *unit, iom_cycle now)
+{
+    iom_cycle next = next_after(unit, now);
+    if (next != IOM_NEVER && next - now >= IOM_WHEEL_SLOTS)
+        unit->far_until = iom_max_u64(unit->far_until, next);
+    iom_wheel_arm(&group->wheel, unit->slot, next);
+}
+
+static inline void advance_member(struct iom_group *group, struct iom_unit *unit, iom_cycle now)
 {
     group->events++;
     iom_cycle next = unit->ops->advance(unit, now);
     assert(next > now);
     unit->self_wake = next;
-    // The wheel's heap keeps only the earliest far wake-up of a unit. Until the latest one has come the
-    // unit is asked for its next event after every advance, so that none is lost.
-    if (unit->far_until > now) {
-        next = next_after(unit, now);
-        if (next != IOM_NEVER && next - now >= IOM_WHEEL_SLOTS)
-            unit->far_until = iom_max_u64(unit->far_until, next);
-    }
-    iom_wheel_arm(&group->wheel, unit->slot, next);
+    if (next - now < IOM_WHEEL_SLOTS)
+        iom_wheel_arm(&group->wheel, unit->slot, next);
+    else if (next != IOM_NEVER)
+        iom_unit_wake_far(unit, next);
+    if (unit->far_until > now)
+        arm_again(group, unit, now);
 }
 
 // Random order among the units due, none before a unit whose zero-latency messages it might still get.
@@ -207,8 +215,22 @@ iom_cycle iom_group_advance(struct iom_group *group, iom_cycle now)
     group->evaluating = true;
     iom_wheel_advance(&group->wheel, now);
     int32_t slot;
-    while ((slot = group->shuffle != NULL ? take_shuffled(group) : iom_wheel_take(&group->wheel)) >= 0)
-        advance_member(group, group->members[slot], now);
+    if (group->shuffle == NULL && group->wheel.words == 1) {
+        // Up to 64 units: the bit set is one word. A unit may set bits of later ranks while it runs.
+        uint64_t *due = iom_wheel_current(&group->wheel);
+        while (*due != 0) {
+            unsigned rank = iom_ctz64(*due);
+            *due &= *due - 1;
+            advance_member(group, group->members[rank], now);
+        }
+        iom_wheel_clear_current(&group->wheel);
+    } else if (group->shuffle == NULL) {
+        while ((slot = iom_wheel_take(&group->wheel)) >= 0)
+            advance_member(group, group->members[slot], now);
+    } else {
+        while ((slot = take_shuffled(group)) >= 0)
+            advance_member(group, group->members[slot], now);
+    }
     group->evaluating = false;
     group->told = iom_wheel_next(&group->wheel);
     return group->told;

@@ -239,10 +239,12 @@ const char *iom_iommu_init(struct iom_iommu *iommu, const struct iom_iommu_confi
         return error;
     bool ok = make_stages(iommu, name) && make_walker(iommu, name) && make_registers(iommu, name) &&
               add_units(iommu, netlist) && connect_stages(iommu, netlist) && connect_registers(iommu, netlist);
-    ok = ok && connect(iommu, netlist, iom_stage_port(iommu->stages[0], IOM_STAGE_MEMORY), memory_dma,
-                       config->memory_queue_depth);
-    ok = ok && connect(iommu, netlist, iom_walker_port(iommu->walker, IOM_WALKER_MEMORY), memory_table,
-                       config->memory_queue_depth);
+    if (ok && memory_dma != NULL)
+        ok = connect(iommu, netlist, iom_stage_port(iommu->stages[0], IOM_STAGE_MEMORY), memory_dma,
+                     config->memory_queue_depth);
+    if (ok && memory_table != NULL)
+        ok = connect(iommu, netlist, iom_walker_port(iommu->walker, IOM_WALKER_MEMORY), memory_table,
+                     config->memory_queue_depth);
     if (ok && iommu->psc_unit != NULL)
         ok = connect(iommu, netlist, iom_walker_port(iommu->walker, IOM_WALKER_PSC),
                      iom_psc_unit_input(iommu->psc_unit), config->walkers);

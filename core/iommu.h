@@ -74,7 +74,8 @@ void iom_iommu_lookup_tags(enum iom_lookup which, enum iom_tagging tagging, stru
 void iom_iommu_psc_tags(uint8_t stage, struct iom_cache_config *cache);
 
 /// Makes the units of an IOMMU called `name` ("iommu0"), adds them to `netlist` and connects them with
-/// each other, and with the memory unit through the two responder ports given. Returns null on success,
+/// each other, and with the memory unit through the two responder ports given (null: that side is left to
+/// the caller). Returns null on success,
 /// else a static text (memory out, or which cache geometry is unusable); iom_iommu_free afterwards.
 const char *iom_iommu_init(struct iom_iommu *iommu, const struct iom_iommu_config *config, const char *name,
                            struct iom_netlist *netlist, struct iom_port *memory_dma, struct iom_port *memory_table);

@@ -15,6 +15,7 @@ struct iom_memory {
     struct iom_port *ports;
     uint32_t turn; // input that is asked first
     iom_cycle bus_free;
+    int width_shift; ///< log2 of bytes_per_cycle if a power of two, else -1
     // Departure cycles of DRAM accesses in flight, ascending (ring of config.outstanding entries).
     iom_cycle *flight;
     uint32_t flight_first, flight_count;
@@ -106,7 +107,11 @@ static iom_cycle start_access(struct iom_memory *memory, const struct iom_msg *m
     }
     iom_cycle depart = now + iom_unit_ticks(&memory->unit, memory->config.latency_cycles);
     if (memory->config.bytes_per_cycle != 0) {
-        uint64_t beats = iom_div_ceil(iom_max_u64(bytes_of(msg), 1), memory->config.bytes_per_cycle);
+        // Widths are nearly always powers of two: a shift instead of a division on the hot path.
+        uint64_t bytes = iom_max_u64(bytes_of(msg), 1);
+        uint64_t beats = memory->width_shift >= 0
+                             ? (bytes + memory->config.bytes_per_cycle - 1) >> memory->width_shift
+                             : iom_div_ceil(bytes, memory->config.bytes_per_cycle);
         memory->bus_free = now + iom_unit_ticks(&memory->unit, beats);
         memory->stats.busy_cycles += beats;
     }
@@ -149,7 +154,7 @@ static void accept_all(struct iom_memory *memory, iom_cycle now)
 {
     uint32_t inputs = memory->config.inputs;
     uint32_t index = memory->turn;
-    for (uint32_t idle = 0; idle < inputs;) {
+    for (uint32_t idle = 0; idle < inputs && memory->unit.arrivals != 0;) {
         if (accept_from(memory, index, now)) {
             idle = 0;
             memory->turn = index + 1 == inputs ? 0 : index + 1;
@@ -177,29 +182,31 @@ static void write_access(struct iom_memory *memory, struct iom_memory_access *ac
     access->data[0] = found;
 }
 
-static void perform(struct iom_memory *memory, struct iom_msg *msg, bool writes, iom_cycle now)
+static bool is_write(const struct iom_msg *msg)
+{
+    if (is_dma(msg))
+        return (((const struct iom_dma *)(const void *)msg)->x.flags & IOM_REQ_WRITE) != 0;
+    return ((const struct iom_memory_access *)(const void *)msg)->op != IOM_MEMORY_READ;
+}
+
+static void perform(struct iom_memory *memory, struct iom_msg *msg, bool write, iom_cycle now)
 {
     bool error = false;
     if (is_dma(msg)) {
         struct iom_dma *dma = (struct iom_dma *)(void *)msg;
-        bool is_write = (dma->x.flags & IOM_REQ_WRITE) != 0;
-        if (is_write != writes)
-            return;
         dma->visible = now;
         memory->stats.dma_bytes += dma->x.bytes;
-        *(is_write ? &memory->stats.dma_writes : &memory->stats.dma_reads) += 1;
+        *(write ? &memory->stats.dma_writes : &memory->stats.dma_reads) += 1;
         if (dma->data == NULL)
             error = !iom_memory_image_answers(memory->image, dma->x.leaf.output, dma->x.bytes);
-        else if (is_write)
+        else if (write)
             error = !iom_memory_image_write(memory->image, dma->x.leaf.output, dma->data, dma->x.bytes);
         else
             error = !iom_memory_image_read(memory->image, dma->x.leaf.output, dma->data, dma->x.bytes);
         dma->memory_error = error;
     } else {
         struct iom_memory_access *access = (struct iom_memory_access *)(void *)msg;
-        if ((access->op != IOM_MEMORY_READ) != writes)
-            return;
-        if (writes) {
+        if (write) {
             write_access(memory, access);
         } else {
             memory->stats.table_reads++;
@@ -210,25 +217,11 @@ static void perform(struct iom_memory *memory, struct iom_msg *msg, bool writes,
     memory->stats.errors += error;
 }
 
-static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
+// When an access that waits now can be accepted, IOM_NEVER if none waits.
+static iom_cycle next_acceptance(const struct iom_memory *memory, iom_cycle now)
 {
-    struct iom_memory *memory = (struct iom_memory *)(void *)unit;
-    retire_flights(memory, now);
-    accept_all(memory, now);
-    // Rule 6: writes accepted in this cycle come before reads accepted in it.
-    if (memory->accepted_count > 1) {
-        for (uint32_t i = 0; i < memory->accepted_count; i++)
-            perform(memory, memory->accepted[i].msg, true, now);
-        for (uint32_t i = 0; i < memory->accepted_count; i++)
-            perform(memory, memory->accepted[i].msg, false, now);
-    } else if (memory->accepted_count == 1) {
-        perform(memory, memory->accepted[0].msg, true, now);
-        perform(memory, memory->accepted[0].msg, false, now);
-    }
-    for (uint32_t i = 0; i < memory->accepted_count; i++)
-        iom_port_send(&memory->ports[memory->accepted[i].port], memory->accepted[i].msg, memory->accepted[i].depart);
-    memory->accepted_count = 0;
-
+    if (memory->unit.arrivals == 0)
+        return IOM_NEVER;
     bool waiting = false;
     for (uint32_t i = 0; i < memory->config.inputs && !waiting; i++)
         waiting = iom_port_peek(&memory->ports[i], now) != NULL;
@@ -238,6 +231,53 @@ static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
                          ? memory->flight[memory->flight_first]
                          : now;
     return iom_max_u64(iom_max_u64(memory->bus_free, slot), now + memory->unit.period);
+}
+
+// With limited bandwidth and no cache in front at most one access is accepted in a cycle, so there is
+// no order among accesses of the same cycle to care about.
+static void accept_one(struct iom_memory *memory, iom_cycle now)
+{
+    if (!dram_ready(memory, now))
+        return;
+    uint32_t inputs = memory->config.inputs;
+    for (uint32_t tried = 0, index = memory->turn; tried < inputs; tried++) {
+        struct iom_port *port = &memory->ports[index];
+        index = index + 1 == inputs ? 0 : index + 1;
+        struct iom_msg *msg = iom_port_peek(port, now);
+        if (msg == NULL)
+            continue;
+        memory->turn = index;
+        iom_port_pop(port);
+        iom_port_return_credit(port, now);
+        iom_cycle depart = start_access(memory, msg, IOM_CACHE_MISS, now);
+        perform(memory, msg, is_write(msg), now);
+        iom_port_send(port, msg, depart);
+        return;
+    }
+}
+
+static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
+{
+    struct iom_memory *memory = (struct iom_memory *)(void *)unit;
+    retire_flights(memory, now);
+    if (memory->config.bytes_per_cycle != 0 && memory->llc == NULL) {
+        accept_one(memory, now);
+        return next_acceptance(memory, now);
+    }
+    accept_all(memory, now);
+    // Rule 6: writes accepted in this cycle come before reads accepted in it.
+    for (uint32_t i = 0; i < memory->accepted_count; i++) {
+        if (is_write(memory->accepted[i].msg))
+            perform(memory, memory->accepted[i].msg, true, now);
+    }
+    for (uint32_t i = 0; i < memory->accepted_count; i++) {
+        if (!is_write(memory->accepted[i].msg))
+            perform(memory, memory->accepted[i].msg, false, now);
+    }
+    for (uint32_t i = 0; i < memory->accepted_count; i++)
+        iom_port_send(&memory->ports[memory->accepted[i].port], memory->accepted[i].msg, memory->accepted[i].depart);
+    memory->accepted_count = 0;
+    return next_acceptance(memory, now);
 }
 
 static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *block)
@@ -278,6 +318,8 @@ struct iom_memory *iom_memory_create(const struct iom_memory_config *config, str
         return NULL;
     memory->config = *config;
     memory->image = image;
+    memory->width_shift =
+        iom_is_power_of_two(config->bytes_per_cycle) ? (int)iom_log2_u64(config->bytes_per_cycle) : -1;
     memory->ports = calloc(config->inputs, sizeof *memory->ports);
     memory->flight = malloc((config->outstanding != 0 ? config->outstanding : 1) * sizeof *memory->flight);
     memory->accepted_capacity = 16;

@@ -62,7 +62,6 @@ void *iom_pool_take(struct iom_pool *pool)
     msg->next = NULL;
     msg->carrier = NULL;
     msg->depth = 0;
-    msg->is_response = 0;
     return msg;
 }
 

@@ -18,7 +18,7 @@ enum iom_msg_kind {
     IOM_MSG_DMA,     ///< struct iom_dma: a request to translate and perform, later its result
     IOM_MSG_WALK,    ///< struct iom_walk: a missed look-up, later its result
     IOM_MSG_MEMORY,  ///< struct iom_memory_access: a table read, write or atomic update, later its data
-    IOM_MSG_PROBE,   ///< struct iom_walk on its way through a paging-structure cache unit
+    IOM_MSG_PROBE,   ///< struct iom_psc_fill_message: to the paging-structure cache unit, one way
     IOM_MSG_CONTROL, ///< struct iom_control: register view update or invalidation, later its acknowledgement
     IOM_MSG_FAULT,   ///< struct iom_fault_report: to the fault recording unit, one way
     IOM_MSG_MMIO,    ///< struct iom_mmio: register access, later its completion
@@ -32,13 +32,10 @@ struct iom_pool;
 struct iom_msg {
     struct iom_msg *next;   ///< link in an inbox, a queue or a pool; owned by the holder
     iom_cycle arrival;      ///< cycle in which the receiver may first act on it
-    uint64_t sequence;      ///< number given by the sending port
     struct iom_pool *pool;  ///< where it returns to
     void *carrier;          ///< of the transport that carries it between groups (a TLM payload), or null
     uint8_t kind;           ///< enum iom_msg_kind
-    uint8_t is_response;    ///< 1 on the way back
     uint8_t depth;          ///< valid entries of route
-    uint8_t reserved;
     uint8_t route[IOM_ROUTE_DEPTH];
 };
 

@@ -41,14 +41,22 @@ uint64_t iom_rng_next(struct iom_rng *rng)
     return result;
 }
 
-// High 64 bits of a 64 x 64 product without a 128-bit type (C11 has none).
+// High and low 64 bits of a 64 x 64 product. C11 has no 128-bit type; where the compiler has one the
+// product is a single instruction.
 static uint64_t multiply(uint64_t a, uint64_t b, uint64_t *low)
 {
+#if defined(__SIZEOF_INT128__)
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)a * b;
+    *low = (uint64_t)product;
+    return (uint64_t)(product >> 64);
+#else
     uint64_t al = a & 0xffffffff, ah = a >> 32, bl = b & 0xffffffff, bh = b >> 32;
     uint64_t ll = al * bl, lh = al * bh, hl = ah * bl, hh = ah * bh;
     uint64_t middle = (ll >> 32) + (lh & 0xffffffff) + (hl & 0xffffffff);
     *low = (middle << 32) | (ll & 0xffffffff);
     return hh + (lh >> 32) + (hl >> 32) + (middle >> 32);
+#endif
 }
 
 uint64_t iom_rng_below(struct iom_rng *rng, uint64_t bound)

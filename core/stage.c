@@ -9,22 +9,24 @@
 
 // ---- evaluation of a cycle -----------------------------------------------------------------------------
 
+#define RESPONSE_PORTS ((uint64_t)(1u << IOM_STAGE_PORTS) - 1)
+
 static void take_responses(struct iom_stage *stage, iom_cycle now)
 {
-    struct iom_port *special = stage->special;
-    while (iom_port_peek(&special[IOM_STAGE_NEXT], now) != NULL) {
-        struct iom_dma *dma = iom_dma_of(iom_port_pop(&special[IOM_STAGE_NEXT]));
+    struct iom_port *ports = stage->ports;
+    while (iom_port_peek(&ports[IOM_STAGE_NEXT], now) != NULL) {
+        struct iom_dma *dma = iom_dma_of(iom_port_pop(&ports[IOM_STAGE_NEXT]));
         iom_dma_account(dma, IOM_PART_QUEUEING, iom_max_u64(dma->mark, now));
         iom_stage_resume(stage, dma, now);
     }
-    while (iom_port_peek(&special[IOM_STAGE_WALK], now) != NULL) {
-        struct iom_walk *walk = (struct iom_walk *)(void *)iom_port_pop(&special[IOM_STAGE_WALK]);
+    while (iom_port_peek(&ports[IOM_STAGE_WALK], now) != NULL) {
+        struct iom_walk *walk = (struct iom_walk *)(void *)iom_port_pop(&ports[IOM_STAGE_WALK]);
         iom_stage_walk_done(stage, walk, now);
     }
-    while (iom_port_peek(&special[IOM_STAGE_MEMORY], now) != NULL)
-        iom_stage_complete(stage, iom_dma_of(iom_port_pop(&special[IOM_STAGE_MEMORY])), now);
-    while (iom_port_peek(&special[IOM_STAGE_CONTROL], now) != NULL)
-        iom_fifo_push(&stage->controls, iom_port_pop(&special[IOM_STAGE_CONTROL]));
+    while (iom_port_peek(&ports[IOM_STAGE_MEMORY], now) != NULL)
+        iom_stage_complete(stage, iom_dma_of(iom_port_pop(&ports[IOM_STAGE_MEMORY])), now);
+    while (iom_port_peek(&ports[IOM_STAGE_CONTROL], now) != NULL)
+        iom_fifo_push(&stage->controls, iom_port_pop(&ports[IOM_STAGE_CONTROL]));
 }
 
 static void count_request(struct iom_stage *stage, uint32_t flags, uint32_t bytes)
@@ -56,7 +58,7 @@ static void enter(struct iom_stage *stage, struct iom_dma *dma)
 // The request at the head of an input leaves the inbox; its credit is returned when it is taken up.
 static struct iom_dma *fetch(struct iom_stage *stage, uint32_t index, iom_cycle now)
 {
-    struct iom_port *port = &stage->ports[index];
+    struct iom_port *port = &stage->inputs[index];
     if (iom_port_peek(port, now) == NULL)
         return NULL;
     struct iom_dma *dma = iom_dma_of(iom_port_pop(port));
@@ -79,19 +81,20 @@ static bool take_from_input(struct iom_stage *stage, uint32_t index, iom_cycle n
         ingress->dma = fetch(stage, index, now);
         if (ingress->dma == NULL)
             return false;
+        stage->waiting_inputs++;
     } else if (ingress->tried_at == stage->changes) {
         return false;
     }
     struct iom_dma *dma = ingress->dma;
     uint32_t flags = dma->x.flags, bytes = dma->x.bytes;
-    ingress->dma = NULL;
-    if (iom_stage_take(stage, dma, now, iom_unit_ticks(&stage->unit, stage->config.latency_cycles)) == IOM_STALLED) {
-        ingress->dma = dma;
+    if (iom_stage_take(stage, dma, now, stage->pipeline_ticks) == IOM_STALLED) {
         ingress->tried_at = stage->changes;
         return false;
     }
+    ingress->dma = NULL;
+    stage->waiting_inputs--;
     count_request(stage, flags, bytes);
-    iom_port_return_credit(&stage->ports[index], now);
+    iom_port_return_credit(&stage->inputs[index], now);
     return true;
 }
 
@@ -157,7 +160,7 @@ static void apply_controls(struct iom_stage *stage, iom_cycle now)
             }
             iom_stage_squash(stage, control);
         }
-        iom_port_send(&stage->special[IOM_STAGE_CONTROL], msg, now);
+        iom_port_send(&stage->ports[IOM_STAGE_CONTROL], msg, now);
     }
 }
 
@@ -172,7 +175,7 @@ static bool wants_next_cycle(const struct iom_stage *stage, iom_cycle now)
         return false; // a walk will wake us
     for (uint32_t i = 0; i < stage->config.inputs; i++) {
         if (stage->ingress[i].dma != NULL ? stage->ingress[i].tried_at != stage->changes
-                                          : iom_port_peek(&stage->ports[i], now) != NULL)
+                                          : iom_port_peek(&stage->inputs[i], now) != NULL)
             return true;
     }
     return false;
@@ -185,14 +188,20 @@ static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
         stage->budget_cycle = now;
         stage->budget = stage->config.lookups_per_cycle;
     }
-    take_responses(stage, now);
-    iom_stage_send_walks(stage, now);
-    iom_stage_send_exits(stage, now);
-    take_replays(stage, now);
-    take_inputs(stage, now);
+    if (unit->arrivals & RESPONSE_PORTS)
+        take_responses(stage, now);
+    if (stage->walks_unsent.first != NULL)
+        iom_stage_send_walks(stage, now);
+    if (stage->exits[0].first != NULL || stage->exits[1].first != NULL)
+        iom_stage_send_exits(stage, now);
+    if (stage->replays.first != NULL)
+        take_replays(stage, now);
+    if (stage->waiting_inputs != 0 || unit->arrivals & ~RESPONSE_PORTS)
+        take_inputs(stage, now);
     if (stage->controls.first != NULL)
         apply_controls(stage, now);
-    return wants_next_cycle(stage, now) ? now + unit->period : IOM_NEVER;
+    bool more = stage->replays.first != NULL || stage->waiting_inputs != 0 || unit->arrivals & ~RESPONSE_PORTS;
+    return more && wants_next_cycle(stage, now) ? now + unit->period : IOM_NEVER;
 }
 
 static uint64_t outstanding(const struct iom_unit *unit)
@@ -237,6 +246,9 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
     static const char *const groups[IOM_LOOKUP_COUNT] = {"context_cache", "pasid_cache", "iotlb"};
     struct iom_stage *stage = (struct iom_stage *)(void *)unit;
     if (index == 0) {
+        // Every request is in one of the two; adding up here saves the hot path a third histogram.
+        stage->stats.latency = stage->stats.hit_latency;
+        iom_histogram_merge(&stage->stats.latency, &stage->stats.miss_latency);
         *block = (struct iom_stat_block){stage->config.front ? "frontend" : "stage", stage_infos,
                                          sizeof stage_infos / sizeof stage_infos[0], &stage->stats};
         return true;
@@ -285,7 +297,11 @@ static bool make_caches(struct iom_stage *stage, const char *name)
     static const char *const suffixes[IOM_LOOKUP_COUNT] = {"context_cache", "pasid_cache", "iotlb"};
     for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++) {
         struct iom_lookup_config *lookup = &stage->config.lookup[which];
-        if (!lookup->owned || lookup->cache.entries == 0)
+        if (!lookup->owned)
+            continue;
+        stage->owned |= 1u << which;
+        stage->lookup_ticks[which] = lookup->latency_cycles;
+        if (lookup->cache.entries == 0)
             continue;
         char path[2 * IOM_NAME_BYTES];
         snprintf(path, sizeof path, "%s.%s", name, suffixes[which]);
@@ -301,10 +317,10 @@ static bool make_caches(struct iom_stage *stage, const char *name)
 static void name_ports(struct iom_stage *stage)
 {
     static const char *const names[IOM_STAGE_PORTS] = {"next", "walk", "memory", "fault", "control"};
-    for (uint32_t i = 0; i < stage->config.inputs; i++)
-        iom_port_init(&stage->unit, i, "in", false);
     for (uint32_t i = 0; i < IOM_STAGE_PORTS; i++)
-        iom_port_init(&stage->unit, stage->config.inputs + i, names[i], i != IOM_STAGE_CONTROL);
+        iom_port_init(&stage->unit, i, names[i], i != IOM_STAGE_CONTROL);
+    for (uint32_t i = 0; i < stage->config.inputs; i++)
+        iom_port_init(&stage->unit, IOM_STAGE_PORTS + i, "in", false);
 }
 
 struct iom_stage *iom_stage_create(const struct iom_stage_config *config, const char *name)
@@ -314,6 +330,7 @@ struct iom_stage *iom_stage_create(const struct iom_stage_config *config, const 
         return NULL;
     stage->config = *config;
     stage->view = config->view;
+    stage->pipeline_ticks = config->latency_cycles;
     stage->budget_cycle = IOM_NEVER;
     stage->replay_tried_at = UINT64_MAX;
     iom_pool_init(&stage->walk_pool, IOM_MSG_WALK, sizeof(struct iom_walk));
@@ -332,7 +349,7 @@ struct iom_stage *iom_stage_create(const struct iom_stage_config *config, const 
         return NULL;
     }
     iom_unit_init(&stage->unit, &stage_ops, name, stage->ports, config->inputs + IOM_STAGE_PORTS);
-    stage->special = stage->ports + config->inputs;
+    stage->inputs = stage->ports + IOM_STAGE_PORTS;
     name_ports(stage);
     return stage;
 }
@@ -359,12 +376,12 @@ struct iom_unit *iom_stage_unit(struct iom_stage *stage)
 
 struct iom_port *iom_stage_input(struct iom_stage *stage, uint32_t index)
 {
-    return &stage->ports[index];
+    return &stage->inputs[index];
 }
 
 struct iom_port *iom_stage_port(struct iom_stage *stage, enum iom_stage_port port)
 {
-    return &stage->special[port];
+    return &stage->ports[port];
 }
 
 struct iom_cache *iom_stage_cache(struct iom_stage *stage, enum iom_lookup which)

@@ -63,7 +63,7 @@ struct iom_stage_config {
     uint64_t seed;               ///< of random replacement
 };
 
-/// Ports besides in0..inN-1, numbered from config.inputs.
+/// Ports; the inputs in0..inN-1 follow.
 enum iom_stage_port {
     IOM_STAGE_NEXT,    ///< requester: following stage
     IOM_STAGE_WALK,    ///< requester: walker pool

@@ -10,7 +10,7 @@ enum exit_index { EXIT_NEXT, EXIT_MEMORY };
 
 static struct iom_port *exit_port(struct iom_stage *stage, enum exit_index which)
 {
-    return &stage->special[which == EXIT_NEXT ? IOM_STAGE_NEXT : IOM_STAGE_MEMORY];
+    return &stage->ports[which == EXIT_NEXT ? IOM_STAGE_NEXT : IOM_STAGE_MEMORY];
 }
 
 // ---- statistics of a finished translation ------------------------------------------------------------
@@ -45,7 +45,6 @@ static void count_released(struct iom_stage *stage, struct iom_dma *dma)
 {
     struct iom_stage_stats *stats = &stage->stats;
     uint64_t latency = dma->translated - dma->arrived;
-    iom_histogram_add(&stats->latency, latency);
     iom_histogram_add(dma->missed != 0 ? &stats->miss_latency : &stats->hit_latency, latency);
     stats->walked += dma->missed != 0;
     stats->queueing_cycles += dma->part[IOM_PART_QUEUEING];
@@ -61,14 +60,14 @@ static void count_released(struct iom_stage *stage, struct iom_dma *dma)
 
 static void answer(struct iom_stage *stage, struct iom_dma *dma, iom_cycle when)
 {
-    struct iom_port *port = &stage->ports[iom_msg_pop_route(&dma->msg)];
+    struct iom_port *port = &stage->inputs[iom_msg_pop_route(&dma->msg)];
     stage->held--;
     iom_port_send(port, &dma->msg, when);
 }
 
 static void report_fault(struct iom_stage *stage, const struct iom_dma *dma, iom_cycle when)
 {
-    struct iom_port *port = &stage->special[IOM_STAGE_FAULT];
+    struct iom_port *port = &stage->ports[IOM_STAGE_FAULT];
     if (!dma->x.fault.recorded || port->peer == NULL)
         return;
     struct iom_fault_report *report = iom_pool_take(&stage->fault_pool);
@@ -120,7 +119,7 @@ void iom_stage_forward(struct iom_stage *stage, struct iom_dma *dma, iom_cycle w
 static bool goes_to_memory(const struct iom_stage *stage, const struct iom_dma *dma)
 {
     return (dma->x.outcome == IOM_OUTCOME_ADDRESS || dma->x.outcome == IOM_OUTCOME_BYPASS) &&
-           !(dma->x.flags & IOM_REQ_TRANSLATE) && stage->special[IOM_STAGE_MEMORY].peer != NULL;
+           !(dma->x.flags & IOM_REQ_TRANSLATE) && stage->ports[IOM_STAGE_MEMORY].peer != NULL;
 }
 
 // Its turn has come: to memory, or back with an answer that needs no memory.

@@ -45,8 +45,11 @@ struct iom_stage {
     struct iom_unit unit; // first member: the unit is the stage
     struct iom_stage_config config;
     struct iom_view view;
-    struct iom_port *ports;
-    struct iom_port *special; ///< ports + inputs: the ports of enum iom_stage_port
+    struct iom_port *ports;  ///< enum iom_stage_port, then the inputs
+    struct iom_port *inputs; ///< ports + IOM_STAGE_PORTS
+    uint32_t owned; ///< bit per look-up owned
+    iom_cycle lookup_ticks[IOM_LOOKUP_COUNT]; ///< their latencies
+    iom_cycle pipeline_ticks;                 ///< latency of the stage itself
     struct iom_cache *cache[IOM_LOOKUP_COUNT];
     struct iom_miss_table misses;
     struct iom_order *order;
@@ -68,6 +71,7 @@ struct iom_stage {
         struct iom_dma *dma;
         uint64_t tried_at;
     } *ingress;
+    uint32_t waiting_inputs;  ///< inputs with a request taken from the inbox
     uint64_t replay_tried_at; ///< the same for the head of `replays`
 
     struct iom_stage_stats stats;
@@ -102,7 +106,11 @@ void iom_stage_squash(struct iom_stage *stage, const struct iom_control *control
 void iom_stage_start_over(struct iom_stage *stage);
 
 /// Which request part a look-up is charged to.
-enum iom_part iom_lookup_part(enum iom_lookup which);
+static inline enum iom_part iom_lookup_part(enum iom_lookup which)
+{
+    static const uint8_t parts[IOM_LOOKUP_COUNT] = {IOM_PART_CONTEXT, IOM_PART_PASID, IOM_PART_LOOKUP};
+    return (enum iom_part)parts[which];
+}
 
 /// The request has its result, or goes on to the next stage, in cycle `when` >= now.
 void iom_stage_finish(struct iom_stage *stage, struct iom_dma *dma, iom_cycle when, iom_cycle now);

@@ -5,48 +5,35 @@
 
 #include <stdlib.h>
 
-enum iom_part iom_lookup_part(enum iom_lookup which)
-{
-    switch (which) {
-    case IOM_LOOKUP_CONTEXT:
-        return IOM_PART_CONTEXT;
-    case IOM_LOOKUP_PASID:
-        return IOM_PART_PASID;
-    default:
-        return IOM_PART_LOOKUP;
-    }
-}
-
 // What a sequence of look-ups in one cycle did; booked only when the request is really taken up, since
 // a stalled request will do it all again.
 struct progress {
-    uint32_t count;
-    struct {
-        uint8_t which;
-        bool hit;
-        bool insufficient;
-        int32_t slot;
-    } step[IOM_LOOKUP_COUNT];
+    uint32_t taken;                    ///< bit per look-up taken
+    uint32_t hits;                     ///< of these: served by an entry
+    bool insufficient;                 ///< the last one found an entry that could not serve it
+    int32_t slot[IOM_LOOKUP_COUNT];    ///< entry of each hit
 };
 
 static void book(struct iom_stage *stage, struct iom_dma *dma, const struct progress *progress, iom_cycle now,
                  iom_cycle pipeline)
 {
-    if (dma->mark < now)
-        iom_dma_account(dma, IOM_PART_QUEUEING, now);
-    iom_dma_account(dma, IOM_PART_LOOKUP, dma->mark + pipeline);
-    for (uint32_t i = 0; i < progress->count; i++) {
-        enum iom_lookup which = progress->step[i].which;
-        struct iom_lookup_stats *stats = &stage->lookup_stats[which];
-        stats->lookups++;
-        stats->insufficient += progress->step[i].insufficient;
-        if (progress->step[i].hit) {
-            stats->hits++;
-            iom_cache_touch(stage->cache[which], now, progress->step[i].slot);
+    iom_cycle mark = iom_max_u64(dma->mark, now);
+    dma->part[IOM_PART_QUEUEING] += mark - dma->mark;
+    dma->part[IOM_PART_LOOKUP] += pipeline;
+    mark += pipeline;
+    for (uint32_t left = progress->taken; left != 0; left &= left - 1) {
+        enum iom_lookup which = (enum iom_lookup)iom_ctz64(left);
+        stage->lookup_stats[which].lookups++;
+        if (progress->hits & 1u << which) {
+            stage->lookup_stats[which].hits++;
+            iom_cache_touch(stage->cache[which], now, progress->slot[which]);
+        } else {
+            stage->lookup_stats[which].insufficient += progress->insufficient;
         }
-        iom_cycle latency = iom_unit_ticks(&stage->unit, stage->config.lookup[which].latency_cycles);
-        iom_dma_account(dma, iom_lookup_part(which), dma->mark + latency);
+        dma->part[iom_lookup_part(which)] += stage->lookup_ticks[which];
+        mark += stage->lookup_ticks[which];
     }
+    dma->mark = mark;
 }
 
 // Looks up until a look-up misses, is not owned here, or none is left. Returns false at a miss, whose
@@ -55,21 +42,24 @@ static bool probe(struct iom_stage *stage, struct iom_dma *dma, struct progress 
                   iom_cycle now)
 {
     const struct iom_arch *arch = stage->config.arch;
-    progress->count = 0;
-    while (dma->x.next != IOM_LOOKUP_DONE && stage->config.lookup[dma->x.next].owned) {
+    progress->taken = progress->hits = 0;
+    progress->insufficient = false;
+    while (stage->owned >> dma->x.next & 1) { // bit IOM_LOOKUP_DONE is never set
         enum iom_lookup which = dma->x.next;
+        progress->taken |= 1u << which;
         arch->ops->key(arch, &stage->view, &dma->x, key);
-        int32_t slot = stage->cache[which] != NULL ? iom_cache_probe(stage->cache[which], now, key) : IOM_CACHE_MISS;
-        bool found = slot != IOM_CACHE_MISS;
-        bool hit = found && arch->ops->use(arch, &stage->view, &dma->x, iom_cache_tag(stage->cache[which], slot),
-                                           iom_cache_payload(stage->cache[which], slot));
-        uint32_t i = progress->count++;
-        progress->step[i].which = (uint8_t)which;
-        progress->step[i].hit = hit;
-        progress->step[i].insufficient = found && !hit;
-        progress->step[i].slot = slot;
-        if (!hit)
+        if (stage->cache[which] == NULL)
             return false;
+        int32_t slot = iom_cache_probe(stage->cache[which], now, key);
+        if (slot == IOM_CACHE_MISS)
+            return false;
+        if (!arch->ops->use(arch, &stage->view, &dma->x, iom_cache_tag(stage->cache[which], slot),
+                            iom_cache_payload(stage->cache[which], slot))) {
+            progress->insufficient = true;
+            return false;
+        }
+        progress->hits |= 1u << which;
+        progress->slot[which] = slot;
     }
     return true;
 }
@@ -103,7 +93,7 @@ static void start_walk(struct iom_stage *stage, struct iom_dma *dma, int32_t ind
 
 void iom_stage_send_walks(struct iom_stage *stage, iom_cycle now)
 {
-    struct iom_port *port = &stage->special[IOM_STAGE_WALK];
+    struct iom_port *port = &stage->ports[IOM_STAGE_WALK];
     while (stage->walks_unsent.first != NULL && iom_port_can_send(port, now)) {
         struct iom_walk *walk = (struct iom_walk *)(void *)iom_fifo_pop(&stage->walks_unsent);
         iom_port_send(port, &walk->msg, iom_max_u64(walk->started, now));

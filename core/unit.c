@@ -20,6 +20,7 @@ void iom_unit_init(struct iom_unit *unit, const struct iom_unit_ops *ops, const 
     for (uint32_t i = 0; i < port_count; i++) {
         ports[i].unit = unit;
         ports[i].index = (uint8_t)i;
+        ports[i].arrival_bit = UINT64_C(1) << (i < 63 ? i : 63);
     }
 }
 
@@ -69,15 +70,14 @@ void iom_port_unbind(struct iom_port *port)
     port->peer = NULL;
 }
 
-void iom_unit_wake(struct iom_unit *unit, iom_cycle cycle)
+void iom_unit_wake_far(struct iom_unit *unit, iom_cycle cycle)
 {
-    struct iom_group *group = unit->group;
-    if (cycle - group->wheel.now >= IOM_WHEEL_SLOTS)
-        unit->far_until = iom_max_u64(unit->far_until, cycle);
-    iom_wheel_arm(&group->wheel, unit->slot, cycle);
-    // While the group evaluates, its parent learns the next event from advance's result.
-    if (cycle >= group->told || group->evaluating)
-        return;
+    unit->far_until = iom_max_u64(unit->far_until, cycle);
+    iom_wheel_arm(&unit->group->wheel, unit->slot, cycle);
+}
+
+void iom_group_tell(struct iom_group *group, iom_cycle cycle)
+{
     group->told = cycle;
     if (group->unit.group != NULL)
         iom_unit_wake(&group->unit, cycle);
@@ -85,46 +85,14 @@ void iom_unit_wake(struct iom_unit *unit, iom_cycle cycle)
         group->waker(group->waker_context, cycle);
 }
 
-void iom_port_file(struct iom_port *port, struct iom_msg *msg)
+// Overtakes messages of longer latency: goes after all that arrive no later than it does.
+void iom_port_insert(struct iom_port *port, struct iom_msg *msg)
 {
-    port->queued++;
-    if (port->tail == NULL || port->tail->arrival <= msg->arrival) {
-        msg->next = NULL;
-        if (port->tail == NULL)
-            port->head = msg;
-        else
-            port->tail->next = msg;
-        port->tail = msg;
-    } else {
-        // Overtakes messages of longer latency: after all that arrive no later than it does.
-        struct iom_msg **link = &port->head;
-        while ((*link)->arrival <= msg->arrival)
-            link = &(*link)->next;
-        msg->next = *link;
-        *link = msg;
-    }
-    iom_unit_wake(port->unit, msg->arrival);
-}
-
-void iom_port_file_credit(struct iom_port *port, iom_cycle arrival)
-{
-    assert(port->pending + port->credits < port->depth);
-    uint32_t last = port->pending_first + port->pending++;
-    port->pending_ring[last < port->depth ? last : last - port->depth] = arrival;
-    if (port->wants_credit)
-        iom_unit_wake(port->unit, arrival);
-}
-
-void iom_port_return_credit(struct iom_port *port, iom_cycle now)
-{
-    struct iom_port *peer = port->peer;
-    if (peer->depth == 0)
-        return;
-    iom_cycle arrival = iom_unit_edge(peer->unit, now + port->credit_latency);
-    if (port->transport != NULL)
-        port->transport->credit(port->transport_context, port, arrival);
-    else
-        iom_port_file_credit(peer, arrival);
+    struct iom_msg **link = &port->head;
+    while ((*link)->arrival <= msg->arrival)
+        link = &(*link)->next;
+    msg->next = *link;
+    *link = msg;
 }
 
 void iom_port_collect_credits(struct iom_port *port, iom_cycle now)
@@ -135,8 +103,6 @@ void iom_port_collect_credits(struct iom_port *port, iom_cycle now)
         if (++port->pending_first == port->depth)
             port->pending_first = 0;
     }
-    if (port->credits != 0)
-        port->wants_credit = false;
-    else if (port->pending != 0)
+    if (port->credits == 0 && port->pending != 0)
         iom_unit_wake(port->unit, port->pending_ring[port->pending_first]);
 }

@@ -66,6 +66,7 @@ struct iom_unit {
     uint32_t slot;             ///< index in its group = rank
     iom_cycle period, phase;   ///< clock: edges at phase + n * period
     iom_cycle self_wake;       ///< last value returned by advance
+    uint64_t arrivals;         ///< bit min(index, 63) set: that port (a port >= 63) may hold messages
     iom_cycle far_until;       ///< latest cycle asked for beyond the wheel's reach (see group.c)
 };
 
@@ -85,11 +86,11 @@ struct iom_port {
     bool crosses;          ///< the peer is in another group
     bool wants_credit;     ///< unit asked to be woken by the next credit
 
-    struct iom_msg *head, *tail; ///< inbox, by (arrival, order of filing)
+    struct iom_msg *head, *tail; ///< inbox, by (arrival, order of filing = order of sending)
     uint32_t queued;             ///< messages in the inbox
 
-    uint64_t sequence;  ///< messages sent
-    iom_cycle latency;  ///< ticks from departure to arrival at the peer
+    iom_cycle latency;    ///< ticks from departure to arrival at the peer
+    uint64_t arrival_bit; ///< this port's bit in unit->arrivals
 
     // Credits (requester end). A returned credit may be used from its arrival cycle on.
     uint32_t depth;          ///< request slots at the responder, 0 = unlimited
@@ -158,14 +159,53 @@ bool iom_port_bind(struct iom_port *requester, struct iom_port *responder, const
 /// Frees the credit ring and releases queued messages.
 void iom_port_unbind(struct iom_port *port);
 
+/// Parts of iom_unit_wake that are rarely needed: far wake-ups, telling the group's parent.
+void iom_unit_wake_far(struct iom_unit *unit, iom_cycle cycle);
+void iom_group_tell(struct iom_group *group, iom_cycle cycle);
+
 /// Wakes `unit` in `cycle` (>= the group's current cycle).
-void iom_unit_wake(struct iom_unit *unit, iom_cycle cycle);
+static inline void iom_unit_wake(struct iom_unit *unit, iom_cycle cycle)
+{
+    struct iom_group *group = unit->group;
+    if (cycle - group->wheel.now < IOM_WHEEL_SLOTS)
+        iom_wheel_arm(&group->wheel, unit->slot, cycle);
+    else
+        iom_unit_wake_far(unit, cycle);
+    // While the group evaluates, its parent learns the next event from advance's result.
+    if (cycle < group->told && !group->evaluating)
+        iom_group_tell(group, cycle);
+}
+
+void iom_port_insert(struct iom_port *port, struct iom_msg *msg);
 
 /// Puts a message whose arrival is set into the inbox of `port`, the receiving end, and wakes the
 /// unit. Never refused, never evaluated here (rule 1).
-void iom_port_file(struct iom_port *port, struct iom_msg *msg);
+static inline void iom_port_file(struct iom_port *port, struct iom_msg *msg)
+{
+    port->queued++;
+    port->unit->arrivals |= port->arrival_bit;
+    if (port->head == NULL) {
+        msg->next = NULL;
+        port->head = port->tail = msg;
+    } else if (port->tail->arrival <= msg->arrival) {
+        msg->next = NULL;
+        port->tail->next = msg;
+        port->tail = msg;
+    } else {
+        iom_port_insert(port, msg);
+    }
+    iom_unit_wake(port->unit, msg->arrival);
+}
+
 /// A credit for `port`, a requester end, arrives in `arrival`.
-void iom_port_file_credit(struct iom_port *port, iom_cycle arrival);
+static inline void iom_port_file_credit(struct iom_port *port, iom_cycle arrival)
+{
+    assert(port->pending + port->credits < port->depth);
+    uint32_t last = port->pending_first + port->pending++;
+    port->pending_ring[last < port->depth ? last : last - port->depth] = arrival;
+    if (port->wants_credit)
+        iom_unit_wake(port->unit, arrival);
+}
 
 /// Sends to the peer: leaves at `depart` (>= now), arrives latency later, rounded up to the receiver's
 /// next clock edge. A requester end spends a credit, which must be there.
@@ -173,9 +213,7 @@ static inline void iom_port_send(struct iom_port *port, struct iom_msg *msg, iom
 {
     struct iom_port *peer = port->peer;
     msg->arrival = iom_unit_edge(peer->unit, depart + port->latency);
-    msg->sequence = port->sequence++;
-    msg->is_response = !port->requester;
-    if (port->requester && port->depth != 0) {
+    if (port->depth != 0) { // only requester ends have one
         assert(port->credits > 0);
         port->credits--;
     }
@@ -196,29 +234,40 @@ static inline struct iom_msg *iom_port_pop(struct iom_port *port)
 {
     struct iom_msg *msg = port->head;
     port->head = msg->next;
-    if (port->head == NULL)
+    if (port->head == NULL) {
         port->tail = NULL;
+        if (port->index < 63)
+            port->unit->arrivals &= ~port->arrival_bit;
+    }
     port->queued--;
     msg->next = NULL;
     return msg;
 }
 
 /// Responder end: the slot of one request is free again; the credit arrives at now + credit latency.
-void iom_port_return_credit(struct iom_port *port, iom_cycle now);
+static inline void iom_port_return_credit(struct iom_port *port, iom_cycle now)
+{
+    struct iom_port *peer = port->peer;
+    if (peer->depth == 0)
+        return;
+    iom_cycle arrival = iom_unit_edge(peer->unit, now + port->credit_latency);
+    if (port->transport != NULL)
+        port->transport->credit(port->transport_context, port, arrival);
+    else
+        iom_port_file_credit(peer, arrival);
+}
 
 void iom_port_collect_credits(struct iom_port *port, iom_cycle now);
 
 /// Requester end: may a request be sent now? If not, the unit is woken when a credit arrives.
 static inline bool iom_port_can_send(struct iom_port *port, iom_cycle now)
 {
-    if (port->depth == 0)
+    if (port->depth == 0 || port->credits != 0)
         return true;
     if (port->pending != 0)
         iom_port_collect_credits(port, now);
-    if (port->credits != 0)
-        return true;
-    port->wants_credit = true;
-    return false;
+    port->wants_credit = port->credits == 0;
+    return !port->wants_credit;
 }
 
 /// The return path of a message: input ports it came through.

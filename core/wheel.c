@@ -93,7 +93,7 @@ static iom_cycle slot_cycle(const struct iom_wheel *wheel, uint32_t slot)
     return wheel->now + (slot - current) % IOM_WHEEL_SLOTS;
 }
 
-iom_cycle iom_wheel_next(const struct iom_wheel *wheel)
+iom_cycle iom_wheel_search(const struct iom_wheel *wheel)
 {
     iom_cycle far = wheel->heap_count ? wheel->far_cycle[wheel->heap[0]] : IOM_NEVER;
     if (wheel->summary == 0)
@@ -113,10 +113,9 @@ iom_cycle iom_wheel_next(const struct iom_wheel *wheel)
     return iom_min_u64(slot_cycle(wheel, slot), far);
 }
 
-void iom_wheel_advance(struct iom_wheel *wheel, iom_cycle cycle)
+void iom_wheel_migrate(struct iom_wheel *wheel)
 {
-    assert(cycle >= wheel->now);
-    wheel->now = cycle;
+    iom_cycle cycle = wheel->now;
     while (wheel->heap_count != 0 && wheel->far_cycle[wheel->heap[0]] - cycle < IOM_WHEEL_SLOTS) {
         uint32_t unit = wheel->heap[0];
         iom_cycle due = wheel->far_cycle[unit];

@@ -35,12 +35,32 @@ struct iom_wheel {
 bool iom_wheel_init(struct iom_wheel *wheel, uint32_t unit_count);
 void iom_wheel_free(struct iom_wheel *wheel);
 
-/// Earliest cycle with a wake-up, IOM_NEVER if there is none.
-iom_cycle iom_wheel_next(const struct iom_wheel *wheel);
+/// iom_wheel_next beyond the 64 slots around the current one.
+iom_cycle iom_wheel_search(const struct iom_wheel *wheel);
 
-/// Moves to `cycle` (not before now, and no wake-up may be left before it). Wake-ups of the heap that
-/// come into reach move into the wheel.
-void iom_wheel_advance(struct iom_wheel *wheel, iom_cycle cycle);
+/// Earliest cycle with a wake-up, IOM_NEVER if there is none.
+static inline iom_cycle iom_wheel_next(const struct iom_wheel *wheel)
+{
+    // Most of the time the next event is close: in the rest of the current word, and nothing of the heap
+    // can come before it (the heap holds what was beyond the wheel's reach when it was asked for).
+    uint32_t current = (uint32_t)(wheel->now % IOM_WHEEL_SLOTS);
+    uint64_t rest = wheel->occupied[current / 64] >> (current % 64);
+    if (rest != 0)
+        return wheel->now + iom_ctz64(rest);
+    return iom_wheel_search(wheel);
+}
+
+/// Moves wake-ups of the heap that have come into reach into the wheel.
+void iom_wheel_migrate(struct iom_wheel *wheel);
+
+/// Moves to `cycle` (not before now, and no wake-up may be left before it).
+static inline void iom_wheel_advance(struct iom_wheel *wheel, iom_cycle cycle)
+{
+    assert(cycle >= wheel->now);
+    wheel->now = cycle;
+    if (wheel->heap_count != 0)
+        iom_wheel_migrate(wheel);
+}
 
 void iom_wheel_arm_far(struct iom_wheel *wheel, uint32_t unit, iom_cycle cycle);
 
@@ -59,11 +79,19 @@ static inline void iom_wheel_arm(struct iom_wheel *wheel, uint32_t unit, iom_cyc
     wheel->summary |= UINT64_C(1) << (slot / 64);
 }
 
+/// The current slot is done with.
+static inline void iom_wheel_clear_current(struct iom_wheel *wheel)
+{
+    uint32_t slot = (uint32_t)(wheel->now % IOM_WHEEL_SLOTS);
+    wheel->occupied[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+    if (wheel->occupied[slot / 64] == 0)
+        wheel->summary &= ~(UINT64_C(1) << (slot / 64));
+}
+
 /// Takes the lowest-numbered unit waiting in the current cycle; -1 when there is none left.
 static inline int32_t iom_wheel_take(struct iom_wheel *wheel)
 {
-    uint32_t slot = (uint32_t)(wheel->now % IOM_WHEEL_SLOTS);
-    uint64_t *set = wheel->units + (size_t)slot * wheel->words;
+    uint64_t *set = wheel->units + (size_t)(wheel->now % IOM_WHEEL_SLOTS) * wheel->words;
     for (uint32_t word = 0; word < wheel->words; word++) {
         if (set[word] != 0) {
             unsigned bit = iom_ctz64(set[word]);
@@ -71,9 +99,7 @@ static inline int32_t iom_wheel_take(struct iom_wheel *wheel)
             return (int32_t)(word * 64 + bit);
         }
     }
-    wheel->occupied[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
-    if (wheel->occupied[slot / 64] == 0)
-        wheel->summary &= ~(UINT64_C(1) << (slot / 64));
+    iom_wheel_clear_current(wheel);
     return -1;
 }
 

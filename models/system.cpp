@@ -188,12 +188,17 @@ System::System(const SystemConfig &config) : config_(config), arch_(make_archite
         connect_host();
         attach_and_map();
     } catch (...) {
-        this->~System();
+        free_all(); // the destructor does not run for an object that was not finished
         throw;
     }
 }
 
 System::~System()
+{
+    free_all();
+}
+
+void System::free_all()
 {
     iom_netlist_free(&netlist_);
     for (iom_device *device : devices_)
@@ -211,13 +216,6 @@ System::~System()
         iom_mapper_destroy(mapper_);
     iom_memory_destroy(memory_);
     iom_memory_image_destroy(image_);
-    replay_ = nullptr;
-    reader_ = nullptr;
-    driver_ = nullptr;
-    iommu_made_ = false;
-    mapper_ = nullptr;
-    memory_ = nullptr;
-    image_ = nullptr;
 }
 
 void System::make_memory()

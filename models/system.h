@@ -97,6 +97,7 @@ class System
         System *system = nullptr;
         uint64_t total = 0;
     };
+    void free_all();
     void make_memory();
     void make_mapper();
     void make_iommu(uint32_t inputs);

@@ -268,6 +268,11 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
     return true;
 }
 
+static void reset_stats(struct iom_unit *unit)
+{
+    iom_device_reset_stats((struct iom_device *)(void *)unit);
+}
+
 static void destroy(struct iom_unit *unit)
 {
     iom_device_destroy((struct iom_device *)(void *)unit);
@@ -279,6 +284,7 @@ static const struct iom_unit_ops device_ops = {
     .outstanding = outstanding,
     .describe = describe,
     .stats = stats,
+    .reset_stats = reset_stats,
     .destroy = destroy,
 };
 
@@ -355,7 +361,7 @@ bool iom_device_finished(const struct iom_device *device)
            (!device->listens || iom_generator_due(device->generator) == IOM_NEVER);
 }
 
-const struct iom_device_stats *iom_device_stats(const struct iom_device *device)
+const struct iom_device_stats *iom_device_stats_of(const struct iom_device *device)
 {
     return &device->stats;
 }

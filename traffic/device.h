@@ -84,7 +84,7 @@ void iom_device_start(struct iom_device *device, iom_cycle cycle);
 
 /// Nothing will be sent any more and nothing is in flight.
 bool iom_device_finished(const struct iom_device *device);
-const struct iom_device_stats *iom_device_stats(const struct iom_device *device);
+const struct iom_device_stats *iom_device_stats_of(const struct iom_device *device);
 /// Forgets the statistics (end of warm-up), between two runs of the kernel. Limits and the total
 /// given to on_completed go on counting.
 void iom_device_reset_stats(struct iom_device *device);

@@ -249,6 +249,12 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
     return true;
 }
 
+static void reset_stats(struct iom_unit *unit)
+{
+    struct iom_driver *driver = (struct iom_driver *)(void *)unit;
+    memset(&driver->stats, 0, sizeof driver->stats);
+}
+
 static void destroy(struct iom_unit *unit)
 {
     iom_driver_destroy((struct iom_driver *)(void *)unit);
@@ -260,6 +266,7 @@ static const struct iom_unit_ops driver_ops = {
     .outstanding = outstanding,
     .describe = describe,
     .stats = stats,
+    .reset_stats = reset_stats,
     .destroy = destroy,
 };
 
@@ -368,7 +375,7 @@ const char *iom_driver_error(const struct iom_driver *driver)
     return driver->error[0] != '\0' ? driver->error : NULL;
 }
 
-const struct iom_driver_stats *iom_driver_stats(const struct iom_driver *driver)
+const struct iom_driver_stats *iom_driver_stats_of(const struct iom_driver *driver)
 {
     return &driver->stats;
 }

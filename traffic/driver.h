@@ -99,7 +99,7 @@ bool iom_driver_ready(const struct iom_driver *driver);
 bool iom_driver_finished(const struct iom_driver *driver);
 /// Null, or why the driver gave up (a register never showed its bit, a job failed for lack of memory).
 const char *iom_driver_error(const struct iom_driver *driver);
-const struct iom_driver_stats *iom_driver_stats(const struct iom_driver *driver);
+const struct iom_driver_stats *iom_driver_stats_of(const struct iom_driver *driver);
 
 #ifdef __cplusplus
 }

@@ -462,5 +462,6 @@ void iom_import_free(struct iom_import *import)
     free(import->items);
     free(import->synthetic);
     free(import->devices);
+    free(import->previous_domain);
     free(import);
 }

@@ -368,7 +368,8 @@ static const char *virtio_fault(struct host_reader *reader, struct iom_cursor *c
     return new_fault(reader, (uint32_t)endpoint, iova, direction_of(flags));
 }
 
-/// "devid: 00:04.0 gpa 0xffff7010 hpa 0x45f35000": gpa is the IOVA, hpa the page.
+/// "devid: 00:04.0 gpa 0xffff7010 hpa 0x45f35000": gpa is the IOVA, hpa the begin of the
+/// page, whatever its size (AMD page sizes are any power of two).
 static const char *amd_translate(struct host_reader *reader, struct iom_cursor *c)
 {
     uint32_t device;
@@ -379,7 +380,11 @@ static const char *amd_translate(struct host_reader *reader, struct iom_cursor *
         return "devid: BB:DD.F gpa 0x... hpa 0x...";
     address = iom_align_down(address, IOM_PAGE_LOG2) | iom_low_bits(iova, IOM_PAGE_LOG2);
     see_arch(reader, IOM_TRACE_ARCH_AMDVI);
-    return new_translation(reader, device, iova, address) == NULL ? out_of_memory() : NULL;
+    struct iom_host_event *event = new_translation(reader, device, iova, address);
+    if (event == NULL)
+        return out_of_memory();
+    event->block_only = true;
+    return NULL;
 }
 
 /// "AMD-Vi pages for domain 0x8 invalidated": no address.

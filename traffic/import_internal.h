@@ -100,6 +100,7 @@ struct iom_host_event {
     uint64_t op;      ///< set by the classification
     uint32_t device;
     uint32_t thread;
+    uint32_t next_data; ///< TRANSLATE: next data translation of the same op, or IOM_NO_EVENT
     uint16_t queue;
     uint16_t cid;
     uint8_t kind;       ///< enum iom_host_kind
@@ -109,7 +110,8 @@ struct iom_host_event {
     uint8_t permission; ///< TRANSLATE: permission of the mapping if known
     uint8_t dma_class;  ///< TRANSLATE: enum iom_trace_dma_class
     bool classified;    ///< TRANSLATE: bytes, access and dma_class are right
-    bool pages_only;    ///< TRANSLATE: the log gave the page, not the byte
+    bool pages_only;    ///< TRANSLATE: the log gave the page of the IOVA, not the byte
+    bool block_only;    ///< TRANSLATE: the log gave the begin of a page of unknown size as address
     bool drop;
 };
 
@@ -118,11 +120,13 @@ struct iom_import_op {
     uint32_t device;
     uint32_t first_item; ///< first and last item of the woven sequence that belong to it
     uint32_t last_item;
-    uint32_t done_item; ///< item after which it no longer counts as outstanding
+    uint32_t done_item;  ///< item after which it no longer counts as outstanding
+    uint32_t first_data; ///< first data translation, or IOM_NO_EVENT
     uint16_t queue;
     uint16_t cid;
     uint8_t opcode;
-    bool completed; ///< the host log shows its completion
+    bool completed; ///< the log shows its completion
+    bool started;   ///< the weave has come to its first translation
 };
 
 /// One element of the woven sequence.
@@ -183,6 +187,7 @@ struct iom_import {
     uint32_t device_count;
     uint32_t device_room;
     uint32_t next_domain;
+    uint32_t *previous_domain; ///< per domain: the one its device had before, 0 = none
 };
 
 static inline void iom_count(struct iom_import *import, enum iom_import_count count, uint64_t by)
@@ -237,5 +242,30 @@ typedef bool (*iom_put_record)(void *context, const struct iom_trace_record *rec
                                struct iom_trace_error *error);
 bool iom_import_emit(struct iom_import *import, iom_put_record put, void *context,
                      struct iom_trace_error *error);
+
+// ---------------------------------------------------------------------------------------------------
+// Parts of the weave
+
+/// Map and unmap events by address (import_pages.c).
+struct iom_page_events;
+struct iom_found_events {
+    uint32_t first; ///< next event on the page, or IOM_NO_EVENT
+    uint32_t map;   ///< next map event on the page with the physical address of the translation
+};
+struct iom_page_events *iom_page_events_new(const struct iom_import *import);
+void iom_page_events_free(struct iom_page_events *events);
+/// Events from index `from` on that concern the page of a translation. `from` must not decrease.
+struct iom_found_events iom_page_events_find(struct iom_page_events *events,
+                                             const struct iom_host_event *host, uint32_t from);
+/// True if a translation's physical address can be `mapped`.
+bool iom_same_address(const struct iom_host_event *host, uint64_t mapped);
+
+/// Host time as guest time (import_clock.c).
+struct iom_import_clock;
+struct iom_import_clock *iom_import_clock_new(const struct iom_import *import,
+                                              struct iom_page_events *events);
+void iom_import_clock_free(struct iom_import_clock *clock);
+/// Guest time in ns of host event `index`; to be asked in order.
+uint64_t iom_import_clock_guest(struct iom_import_clock *clock, uint32_t index);
 
 #endif

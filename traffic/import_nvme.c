@@ -41,9 +41,7 @@ struct completion_queue {
     uint32_t count;
     uint32_t room;
     uint64_t next; ///< address of the next slot, 0 = not known yet
-    uint64_t base;
     uint16_t id;
-    bool base_known;
 };
 
 /// State of one controller.
@@ -162,18 +160,13 @@ static bool push_completion(struct completion_queue *queue, uint64_t op)
     return true;
 }
 
-/// True if `iova` can be the next completion entry of the queue: the slot after the last one, or the
-/// begin of the ring (known, or the begin of a page).
+/// True if `iova` can be the next completion entry of the queue: the slot after the last one or, as a
+/// guess, the begin of a page: the ring wrapped, or the driver made a new one.
 static bool fits(const struct completion_queue *queue, uint64_t iova, bool guess)
 {
     if (queue->head == queue->count || iova % COMPLETION_BYTES != 0)
         return false;
-    if (queue->next == 0)
-        return guess;
-    if (iova == queue->next)
-        return true;
-    return guess &&
-           (queue->base_known ? iova == queue->base : iova % IOM_PAGE_BYTES == 0 && iova < queue->next);
+    return iova == queue->next || (guess && (queue->next == 0 || iova % IOM_PAGE_BYTES == 0));
 }
 
 static bool take_completion(struct controller *c, struct iom_host_event *event, uint64_t *op)
@@ -183,10 +176,6 @@ static bool take_completion(struct controller *c, struct iom_host_event *event, 
             struct completion_queue *queue = &c->queues[i];
             if (!fits(queue, event->iova, pass == 1))
                 continue;
-            if (queue->next != 0 && event->iova != queue->next) {
-                queue->base = event->iova;
-                queue->base_known = true;
-            }
             queue->next = event->iova + COMPLETION_BYTES;
             *op = queue->op[queue->head++];
             classify(event, IOM_TRACE_DMA_COMPLETION, IOM_TRACE_WRITE, COMPLETION_BYTES, *op);
@@ -348,17 +337,19 @@ static void on_completion(struct controller *c, struct iom_host_event *event)
     uint64_t key = (uint64_t)event->queue << 16 | event->cid;
     const uint64_t *found = iom_table_get(&c->outstanding, key);
     uint64_t op = found == NULL ? 0 : *found;
-    // An admin command without data: its entry is the last translation before the completion line.
-    if (event->queue == 0 && op == 0 && c->waiting_count != 0) {
-        explain(c, 1, trailing_op(c));
-        struct iom_host_event *fetch = &c->import->host[c->waiting[0]];
-        uint64_t done;
-        if (!take_doorbell(c, fetch) && !take_completion(c, fetch, &done) &&
-            fetch->iova % SUBMISSION_BYTES == 0)
-            classify(fetch, IOM_TRACE_DMA_RING, IOM_TRACE_READ, SUBMISSION_BYTES, 0);
-        c->waiting_count = 0;
-    }
+    unsigned count = c->waiting_count;
+    uint32_t waited[WAITING];
+    memcpy(waited, c->waiting, count * sizeof waited[0]);
     explain(c, 0, trailing_op(c));
+    // An admin command without data has no line but this one: its entry is the last translation before
+    // that nothing else explains.
+    while (event->queue == 0 && op == 0 && count-- > 0) {
+        struct iom_host_event *fetch = &c->import->host[waited[count]];
+        if (fetch->classified || fetch->iova % SUBMISSION_BYTES != 0)
+            continue;
+        classify(fetch, IOM_TRACE_DMA_RING, IOM_TRACE_READ, SUBMISSION_BYTES, 0);
+        break;
+    }
     event->op = op;
     event->device = c->device;
     if (op != 0) {

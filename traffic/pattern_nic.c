@@ -22,15 +22,17 @@
 #define DEFAULT_BATCH 4u
 #define DEFAULT_FRAMES 32u
 
-// Counters are free-running: ready = fetched - used.
+// Counters are free-running: fetched >= used >= retired; fetched - used are ready, fetched - retired are held
+// by the device. Frames may end out of order, descriptors are retired in order.
 struct ring {
     uint64_t descriptors; // iova of descriptor 0
     uint64_t buffers;     // iova of buffer 0
     uint64_t fetched;     // descriptors fetched
     uint64_t used;        // descriptors given to frames
+    uint64_t retired;     // descriptors whose frames, and all before them, are over
     uint32_t fetching;    // descriptors on their way, 0 = no fetch in flight
-    uint32_t frames;      // frames in progress
     bool transmit;
+    bool *over; // per descriptor used: its frame is over
 };
 
 struct nic {
@@ -45,6 +47,7 @@ struct nic {
     int64_t waiting_ring;        // ring of the frame that is next, -1 = not drawn yet
     struct iom_steps steps;      // frames of all rings, then one fetch per ring
     struct iom_step_queue *free; // per ring: free frame slots
+    uint64_t *frame_place;       // per frame slot: its descriptor
     uint32_t fetch_base;         // first operation that is a fetch
 };
 
@@ -77,12 +80,12 @@ uint64_t iom_generator_nic_window(const struct iom_generator_config *config)
 // ---- descriptors -------------------------------------------------------------------------------------
 
 // Descriptors the next fetch can bring: a batch, but not over the end of the ring or of a page, and only
-// places that no frame in progress still holds.
+// places that are not held any more.
 static uint32_t fetchable(const struct nic *nic, const struct ring *ring)
 {
     uint64_t entries = nic->config.ring_entries;
     uint64_t place = ring->fetched % entries;
-    uint64_t held = ring->fetched - ring->used + ring->frames;
+    uint64_t held = ring->fetched - ring->retired;
     uint64_t page = IOM_PAGE_BYTES / DESCRIPTOR_BYTES;
     uint64_t count = iom_min_u64(nic->batch, entries - place);
     count = iom_min_u64(count, page - place % page);
@@ -121,7 +124,7 @@ static void begin_frame(struct nic *nic, uint32_t index, iom_cycle now)
     struct ring *ring = &nic->rings[index];
     uint32_t slot = iom_step_queue_pop(&nic->free[index]);
     uint64_t place = ring->used++ % nic->config.ring_entries;
-    ring->frames++;
+    nic->frame_place[slot] = place;
     struct iom_step_operation *operation = iom_steps_prepare(&nic->steps, slot, true);
     iom_steps_add(operation, &(struct iom_step){.iova = ring->buffers + place * nic->config.buffer_bytes,
                                                 .bytes = nic->config.frame_bytes,
@@ -158,6 +161,22 @@ static bool next(struct iom_generator *generator, iom_cycle now, bool start, str
     return iom_steps_next(&nic->steps, now, out);
 }
 
+static void retire(const struct nic *nic, struct ring *ring)
+{
+    while (ring->retired != ring->used && ring->over[ring->retired % nic->config.ring_entries])
+        ring->over[ring->retired++ % nic->config.ring_entries] = false;
+}
+
+static void end_fetch(const struct nic *nic, struct ring *ring, bool failed)
+{
+    ring->fetched += ring->fetching;
+    ring->fetching = 0;
+    // Nothing is known of descriptors that could not be read: they count as used by frames that are over.
+    for (; failed && ring->used != ring->fetched; ring->used++)
+        ring->over[ring->used % nic->config.ring_entries] = true;
+    retire(nic, ring);
+}
+
 static enum iom_generator_progress completed(struct iom_generator *generator, iom_cycle now, uint64_t token,
                                              bool failed, struct iom_generator_end *end)
 {
@@ -167,15 +186,12 @@ static enum iom_generator_progress completed(struct iom_generator *generator, io
     if (progress == IOM_GENERATOR_GOING_ON)
         return progress;
     if (slot >= nic->fetch_base) {
-        struct ring *ring = &nic->rings[slot - nic->fetch_base];
-        ring->fetched += ring->fetching;
-        if (progress == IOM_GENERATOR_ABORTED)
-            ring->used = ring->fetched; // nothing is known of these descriptors: skip them
-        ring->fetching = 0;
+        end_fetch(nic, &nic->rings[slot - nic->fetch_base], progress == IOM_GENERATOR_ABORTED);
         return IOM_GENERATOR_GOING_ON;
     }
     uint32_t index = slot / nic->frames_per_ring;
-    nic->rings[index].frames--;
+    nic->rings[index].over[nic->frame_place[slot]] = true;
+    retire(nic, &nic->rings[index]);
     iom_step_queue_push(&nic->free[index], slot);
     return progress;
 }
@@ -216,7 +232,10 @@ static void destroy(struct iom_generator *generator)
     struct nic *nic = (struct nic *)(void *)generator;
     for (uint32_t i = 0; nic->free != NULL && i < nic->ring_count; i++)
         free(nic->free[i].index);
+    for (uint32_t i = 0; nic->rings != NULL && i < nic->ring_count; i++)
+        free(nic->rings[i].over);
     iom_steps_free(&nic->steps);
+    free(nic->frame_place);
     free(nic->free);
     free(nic->rings);
     free(nic);
@@ -235,11 +254,13 @@ static bool allocate(struct nic *nic)
     nic->fetch_base = nic->ring_count * nic->frames_per_ring;
     nic->rings = calloc(nic->ring_count, sizeof *nic->rings);
     nic->free = calloc(nic->ring_count, sizeof *nic->free);
+    nic->frame_place = calloc(nic->fetch_base, sizeof *nic->frame_place);
     bool ok = iom_steps_init(&nic->steps, &nic->config, nic->fetch_base + nic->ring_count);
-    if (!ok || nic->rings == NULL || nic->free == NULL)
+    if (!ok || nic->rings == NULL || nic->free == NULL || nic->frame_place == NULL)
         return false;
     for (uint32_t index = 0; index < nic->ring_count; index++) {
-        if (!iom_step_queue_init(&nic->free[index], nic->frames_per_ring))
+        nic->rings[index].over = calloc(nic->config.ring_entries, sizeof *nic->rings[index].over);
+        if (nic->rings[index].over == NULL || !iom_step_queue_init(&nic->free[index], nic->frames_per_ring))
             return false;
         for (uint32_t i = 0; i < nic->frames_per_ring; i++)
             iom_step_queue_push(&nic->free[index], index * nic->frames_per_ring + i);

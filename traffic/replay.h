@@ -119,7 +119,7 @@ void iom_replay_start(struct iom_replay *replay, iom_cycle cycle);
 bool iom_replay_finished(const struct iom_replay *replay);
 /// Null, or why the replay gave up ("FILE: record N: ...").
 const char *iom_replay_error(const struct iom_replay *replay);
-const struct iom_replay_stats *iom_replay_stats(const struct iom_replay *replay);
+const struct iom_replay_stats *iom_replay_stats_of(const struct iom_replay *replay);
 
 #ifdef __cplusplus
 }

@@ -46,12 +46,14 @@ struct replay_op {
     iom_cycle call_until; ///< end of its last call of the driver
     iom_cycle ready_at;   ///< in the latency list
     uint32_t dma;         ///< in flight
+    uint64_t dma_position; ///< of the first of these (since there were none)
     uint64_t stores;      ///< of its calls, not acknowledged
     uint64_t unacknowledged_position; ///< of the first of these calls
     uint8_t wait;         ///< enum replay_wait
     uint8_t last_class;   ///< of its last DMA
     bool queued;          ///< in the run list
     bool active, ended, latency_passed, any_dma;
+    bool forced; ///< its map goes ahead of an unmap that cannot come first
 };
 
 /// First in, first out list of operations through `next`.
@@ -124,6 +126,8 @@ void replay_list_push(struct iom_replay *replay, struct replay_list *list, uint3
 uint32_t replay_list_pop(struct iom_replay *replay, struct replay_list *list);
 /// Reads one record into `ahead`. False at the end of the trace or after an error.
 bool replay_read(struct iom_replay *replay);
+/// Drops the record read ahead (it has been carried out).
+void replay_drop_ahead(struct iom_replay *replay);
 /// Reads and hands out records as far as the mode asks for it. True if anything changed.
 bool replay_fill(struct iom_replay *replay, iom_cycle now);
 /// Begins operations as far as the depth allows. True if any began.

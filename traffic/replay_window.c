@@ -264,6 +264,12 @@ bool replay_read(struct iom_replay *replay)
     return true;
 }
 
+void replay_drop_ahead(struct iom_replay *replay)
+{
+    give_record(replay, replay->ahead);
+    replay->ahead = IOM_REPLAY_NONE;
+}
+
 iom_cycle replay_due(const struct iom_replay *replay, const struct iom_trace_record *record)
 {
     if (replay->config.mode == IOM_REPLAY_CLOSED_LOOP)

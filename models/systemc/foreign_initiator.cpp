@@ -214,7 +214,6 @@ bool ForeignInitiator::issue_message(Transaction &transaction)
     iom_msg *msg = make_message(transaction, offset, bytes);
     transaction.accepted = iom_max_u64(transaction.earliest, slot);
     msg->arrival = iom_unit_edge(port_.unit, transaction.accepted);
-    msg->sequence = stand_in_port_.sequence++;
     transaction.issued_bytes += bytes;
     transaction.issued = transaction.issued_bytes == transaction.payload->get_data_length();
     transaction.outstanding++;

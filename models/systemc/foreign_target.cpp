@@ -240,8 +240,6 @@ void ForeignTarget::finish(PooledPayload &payload, const sc_core::sc_time &delay
         return;
     }
     msg.arrival = cycle_after(delay);
-    msg.sequence = stand_in_port_.sequence++;
-    msg.is_response = 1;
     iom_port_file(&port_, &msg);
 }
 

@@ -125,7 +125,7 @@ void describe_message(const iom_msg &msg, tlm::tlm_generic_payload &payload);
 /// True if no response comes back for this kind of message.
 inline bool is_one_way(const iom_msg &msg)
 {
-    return msg.kind == IOM_MSG_FAULT;
+    return msg.kind == IOM_MSG_FAULT || msg.kind == IOM_MSG_PROBE;
 }
 
 } // namespace iommu_sim

@@ -77,7 +77,7 @@ class Target
 
 /// What the command line asks for.
 struct TargetOptions {
-    std::string kernel = "functional"; ///< "functional", "core" or "systemc"
+    std::string kernel = "core";       ///< "core", "systemc", or "functional" (no caches, no time)
     std::string geometry;              ///< built-in cache geometry; empty = the default
     std::string config_file;           ///< system configuration; empty = built-in
     std::vector<std::string> settings; ///< key=value

@@ -36,7 +36,7 @@ IOM_TEST(VtdConfig, settings_stand_where_the_specification_puts_them)
     IOM_EXPECT_U64(ecap >> 18, 0);        // nothing of scalable mode
     // Both register blocks lie in the page and apart.
     uint64_t faults = (cap >> 24 & 0x3ff) * 16, iotlb = (ecap >> 8 & 0x3ff) * 16;
-    IOM_EXPECT(faults >= 0x100 && faults + 8 * 16 <= iotlb && iotlb + 16 <= 0x1000);
+    IOM_EXPECT(faults >= 0x100 && faults + UINT64_C(8) * 16 <= iotlb && iotlb + 16 <= 0x1000);
 }
 
 IOM_TEST(VtdConfig, scalable_mode_settings)
@@ -100,15 +100,16 @@ IOM_TEST(VtdConfig, many_fault_records_find_room)
 // A field that belongs to a missing capability is reserved, a table type that needs one is invalid.
 struct gate {
     const char *name;
-    size_t feature; ///< offset of the bool that is turned off
-    enum vtd_layout layout;
+    size_t feature;      ///< offset of the bool that is turned off
     uint64_t word, bits; ///< set these on top of tables that translate
+    enum vtd_layout layout;
     unsigned reason;
 };
 
 #define GATE(text, member, tables, at, with, code)                                                           \
     {                                                                                                        \
-        text, offsetof(struct iom_vtd_features, member), tables, at, with, IOM_VTD_FAULT_##code              \
+        .name = (text), .feature = offsetof(struct iom_vtd_features, member), .word = (at), .bits = (with),  \
+        .layout = (tables), .reason = IOM_VTD_FAULT_##code                                                   \
     }
 
 IOM_TEST(VtdConfig, fields_of_missing_capabilities_are_reserved)

@@ -19,14 +19,14 @@
 
 struct fault_case {
     const char *name;
-    enum vtd_layout layout;
-    unsigned flags;
-    enum iom_vtd_fault reason;
     uint64_t at;    ///< word to change, 0 = none
     uint64_t value; ///< its new value
     uint64_t at2, value2;
-    uint64_t address;    ///< request address, 0 = VTD_IOVA
-    uint64_t root;       ///< other root table address register, 0 = as usual
+    uint64_t address; ///< request address, 0 = VTD_IOVA
+    uint64_t root;    ///< other root table address register, 0 = as usual
+    enum vtd_layout layout;
+    unsigned flags;
+    enum iom_vtd_fault reason;
     bool refuse_updates; ///< memory refuses compare-and-swaps
     bool unqualified;    ///< found before the context entry: fault processing disable does not apply
 };
@@ -142,8 +142,8 @@ static const struct fault_case cases[] = {
     FAULT("SS not present", SECOND, R, SS_PERMISSION, AT(VTD_SS2_WORD, VTD_SS1)),
     FAULT("SS nothing left", SECOND, R, SS_PERMISSION, AT(VTD_SS2_WORD, VTD_SS1 | 1),
           AT2(VTD_SS1_WORD, VTD_PAGE | 2)),
-    FAULT("SS no write", SECOND, W, SM_WRITE, AT(VTD_SS1_WORD, VTD_PAGE | 1)),
-    FAULT("SS no read", SECOND, R, SM_READ, AT(VTD_SS1_WORD, VTD_PAGE | 2)),
+    FAULT("SS no write", SECOND, W, SS_PERMISSION, AT(VTD_SS1_WORD, VTD_PAGE | 1)),
+    FAULT("SS no read", SECOND, R, SS_PERMISSION, AT(VTD_SS1_WORD, VTD_PAGE | 2)),
     FAULT("SS reserved", SECOND, R, SS_RESERVED, AT(VTD_SS1_WORD, VTD_PAGE | BAD_BIT(48) | 3)),
     FAULT("SS beyond AGAW", SECOND, R, BEYOND_AGAW, ADDRESS(VTD_IOVA | BAD_BIT(48))),
     FAULT("SS flags without snooping", SECOND, R, SS_NO_SNOOP, AT(VTD_PASID_WORD, PASID_WORD0(2) | 0x200),
@@ -163,7 +163,7 @@ static const struct fault_case cases[] = {
           AT(VTD_NESTED_TABLE_WORD(VTD_FS2), VTD_FS2 | 2)),
     FAULT("guest table read-only", NESTED, R | P, FS_ENTRY_WRITE,
           AT(VTD_NESTED_TABLE_WORD(VTD_FS3), VTD_FS3 | 1)),
-    FAULT("guest page read-only", NESTED, W | P, SM_WRITE, AT(VTD_NESTED_PAGE_WORD, VTD_PAGE | 1)),
+    FAULT("guest page read-only", NESTED, W | P, SS_PERMISSION, AT(VTD_NESTED_PAGE_WORD, VTD_PAGE | 1)),
     FAULT("guest page not mapped", NESTED, R | P, SS_PERMISSION, AT(VTD_NESTED_PAGE_WORD, 0)),
 };
 
@@ -282,12 +282,12 @@ IOM_TEST(VtdFault, pasid_beyond_the_directory)
     vtd_fixture_close(&fixture);
 }
 
-// Reasons that only page requests have, which are not translated, and the one whose conditions are all
+// Reasons that only page requests have, which are not translated, and those whose conditions are all
 // covered by others (SPEC.md).
 static bool is_never_raised(unsigned reason)
 {
     return reason == IOM_VTD_FAULT_LEGACY_PAGE_REQUEST || reason == IOM_VTD_FAULT_SM_PRE_CLEAR ||
-           reason == IOM_VTD_FAULT_SM_CONTEXT_INVALID;
+           reason == IOM_VTD_FAULT_SM_CONTEXT_INVALID || reason == IOM_VTD_FAULT_SM_READ;
 }
 
 IOM_TEST(VtdFault, no_reason_is_without_a_case)

@@ -134,10 +134,11 @@ IOM_TEST(VtdRegisters, event_registers_keep_what_is_written)
         IOM_EXPECT_U64(vtd_register_read(&fixture, controls[i], 4), UINT64_C(1) << 31); // masked after reset
         vtd_register_write(&fixture, controls[i], 4, 0);
         IOM_EXPECT_U64(vtd_register_read(&fixture, controls[i], 4), 0);
-        vtd_register_write(&fixture, controls[i] + 4, 4, 0x4021 + i);
-        vtd_register_write(&fixture, controls[i] + 8, 8, UINT64_C(0x1fee00003) + i * 16);
-        IOM_EXPECT_U64(vtd_register_read(&fixture, controls[i] + 4, 4), 0x4021 + i);
-        IOM_EXPECT_U64(vtd_register_read(&fixture, controls[i] + 8, 8), UINT64_C(0x1fee00000) + i * 16);
+        vtd_register_write(&fixture, controls[i] + 4, 4, 0x4021u + i);
+        vtd_register_write(&fixture, controls[i] + 8, 8, UINT64_C(0x1fee00003) + UINT64_C(16) * i);
+        IOM_EXPECT_U64(vtd_register_read(&fixture, controls[i] + 4, 4), 0x4021u + i);
+        IOM_EXPECT_U64(vtd_register_read(&fixture, controls[i] + 8, 8),
+                       UINT64_C(0x1fee00000) + UINT64_C(16) * i);
     }
     vtd_fixture_close(&fixture);
 }

@@ -129,14 +129,14 @@ IOM_TEST(VtdWalk, a_pure_walk_changes_nothing)
 IOM_TEST(VtdWalk, large_pages_of_both_stages)
 {
     static const struct {
-        enum vtd_layout layout;
         uint64_t word, value;
+        enum vtd_layout layout;
         unsigned size_log2;
     } pages[] = {
-        {VTD_LAYOUT_SECOND, VTD_SS2_WORD, 0x5600000 | 0x83, 21},
-        {VTD_LAYOUT_SECOND, VTD_SS3_WORD, UINT64_C(0x240000000) | 0x83, 30},
-        {VTD_LAYOUT_FIRST, VTD_FS2_WORD, 0x5600000 | 0x1087, 21}, // with the memory type bit 12
-        {VTD_LAYOUT_FIRST, VTD_FS3_WORD, UINT64_C(0x240000000) | 0x87, 30},
+        {VTD_SS2_WORD, 0x5600000 | 0x83, VTD_LAYOUT_SECOND, 21},
+        {VTD_SS3_WORD, UINT64_C(0x240000000) | 0x83, VTD_LAYOUT_SECOND, 30},
+        {VTD_FS2_WORD, 0x5600000 | 0x1087, VTD_LAYOUT_FIRST, 21}, // with the memory type bit 12
+        {VTD_FS3_WORD, UINT64_C(0x240000000) | 0x87, VTD_LAYOUT_FIRST, 30},
     };
     for (unsigned i = 0; i < 4; i++) {
         struct vtd_fixture fixture;

@@ -162,7 +162,7 @@ extern const struct iom_arch_ops iom_vtd_ops;
 
 enum iom_vtd_fault {
     IOM_VTD_FAULT_NONE = 0,
-#define IOM_VTD_FAULT_ENUM(name, code, label, text) IOM_VTD_FAULT_##name = code,
+#define IOM_VTD_FAULT_ENUM(name, code, label, text) IOM_VTD_FAULT_##name = (code),
     IOM_VTD_FAULTS(IOM_VTD_FAULT_ENUM)
 #undef IOM_VTD_FAULT_ENUM
 };

@@ -159,6 +159,12 @@ static void apply_bypass(struct iom_xlate *x)
     x->leaf.global = 0;
 }
 
+// Is `address` below 2^width (width 1 to 64)?
+static bool fits(uint64_t address, unsigned width)
+{
+    return address >> 1 >> (width - 1) == 0;
+}
+
 static void apply_legacy(struct iom_xlate *x, const struct iom_context *context)
 {
     bool silent = (context->attributes & VTD_FPD) != 0;
@@ -166,15 +172,15 @@ static void apply_legacy(struct iom_xlate *x, const struct iom_context *context)
     // LCT.5: only translation type 01b admits translation and translated requests.
     if ((x->flags & (IOM_REQ_TRANSLATE | IOM_REQ_TRANSLATED)) && !(context->attributes & VTD_DTE)) {
         vtd_refuse(x, IOM_VTD_FAULT_TYPE_BLOCKED, silent);
-    } else if (x->flags & IOM_REQ_TRANSLATED) {
-        apply_bypass(x);
-    } else if (x->address >> 1 >> (VTD_WIDTH(context->attributes) - 1) != 0) {
-        vtd_refuse_translation(x, IOM_VTD_FAULT_ADDRESS_BEYOND_MGAW);
-    } else if (context->kind == VTD_KIND_PASS_THROUGH) {
-        apply_bypass(x);
-    } else {
-        x->next = IOM_LOOKUP_IOTLB;
+        return;
     }
+    bool translated = (x->flags & IOM_REQ_TRANSLATED) != 0;
+    if (!translated && !fits(x->address, VTD_WIDTH(context->attributes)))
+        vtd_refuse_translation(x, IOM_VTD_FAULT_ADDRESS_BEYOND_MGAW);
+    else if (translated || context->kind == VTD_KIND_PASS_THROUGH)
+        apply_bypass(x);
+    else
+        x->next = IOM_LOOKUP_IOTLB;
 }
 
 static void apply_scalable(struct iom_xlate *x, const struct iom_context *context)
@@ -226,8 +232,8 @@ static enum iom_vtd_fault check_width(const struct iom_vtd_config *config, const
         return is_canonical(x->address, x->context.levels[0]) ? IOM_VTD_FAULT_NONE
                                                               : IOM_VTD_FAULT_NOT_CANONICAL;
     case VTD_KIND_SECOND:
-        return x->address >> 1 >> (VTD_WIDTH(x->context.attributes) - 1) == 0 ? IOM_VTD_FAULT_NONE
-                                                                              : IOM_VTD_FAULT_BEYOND_AGAW;
+        return fits(x->address, VTD_WIDTH(x->context.attributes)) ? IOM_VTD_FAULT_NONE
+                                                                  : IOM_VTD_FAULT_BEYOND_AGAW;
     default:
         return (x->address & config->derived.above_haw) == 0 ? IOM_VTD_FAULT_NONE : IOM_VTD_FAULT_BEYOND_HAW;
     }

@@ -58,7 +58,8 @@ static enum iom_vtd_fault table_reason(const struct iom_walk *walk)
     return first->level == first->top ? IOM_VTD_FAULT_FS_ROOT_READ : IOM_VTD_FAULT_FS_ENTRY_READ;
 }
 
-static enum iom_vtd_fault not_present_reason(const struct iom_walk *walk)
+// Scalable mode has one reason for an entry that is not present and one that lacks the permission (SSS.2).
+static enum iom_vtd_fault missing_reason(const struct iom_walk *walk)
 {
     if (is_legacy(walk))
         return walk->x.flags & IOM_REQ_WRITE ? IOM_VTD_FAULT_WRITE : IOM_VTD_FAULT_READ;
@@ -114,22 +115,19 @@ static void accept(const struct iom_arch *arch, struct iom_walk *walk)
 static bool refuse_page(struct iom_walk *walk)
 {
     struct iom_walk_stage *at = &walk->stage[VTD_SECOND];
-    bool write = (walk->x.flags & IOM_REQ_WRITE) != 0 && !(walk->x.flags & IOM_REQ_TRANSLATE);
+    bool write = (walk->x.flags & IOM_REQ_WRITE) != 0;
     bool read_granted = (at->attributes & VTD_RIGHT_SS_READ) != 0;
     bool write_granted = (at->attributes & VTD_RIGHT_SS_WRITE) != 0;
     enum iom_vtd_fault reason = IOM_VTD_FAULT_NONE;
 
     if (at->state == VTD_FOR_TABLE) {
         if (!read_granted)
-            reason = table_reason(walk);
-    } else if (!read_granted && !write_granted) {
-        reason = not_present_reason(walk);
+            reason = missing_reason(walk);
     } else if (walk->x.flags & IOM_REQ_TRANSLATE) {
-        return false; // the completion says which permissions there are
-    } else if (write && !write_granted) {
-        reason = is_legacy(walk) ? IOM_VTD_FAULT_WRITE : IOM_VTD_FAULT_SM_WRITE;
-    } else if (!write && !read_granted) {
-        reason = is_legacy(walk) ? IOM_VTD_FAULT_READ : IOM_VTD_FAULT_SM_READ;
+        if (!read_granted && !write_granted) // else the completion says which permissions there are
+            reason = missing_reason(walk);
+    } else if (write ? !write_granted : !read_granted) {
+        reason = missing_reason(walk);
     }
     if (reason == IOM_VTD_FAULT_NONE)
         return false;
@@ -161,7 +159,7 @@ static void entry_read(const struct iom_arch *arch, struct iom_walk *walk)
     uint64_t entry = at->entry = walk->data[0];
     // 1. An entry that grants neither reading nor writing is not present.
     if (!(entry & (IOM_VTD_SS_READ | IOM_VTD_SS_WRITE))) {
-        vtd_walk_refuse(walk, not_present_reason(walk));
+        vtd_walk_refuse(walk, missing_reason(walk));
         return;
     }
     // 2. Reserved fields, among them large pages that are not supported.

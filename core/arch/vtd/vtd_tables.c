@@ -80,7 +80,8 @@ static void destroy(struct iom_software *software)
         return;
     for (unsigned block = 0; block < VTD_FAN; block++) {
         for (unsigned i = 0; i < VTD_FAN; i++) {
-            struct vtd_domain *domain = software->domain[block] != NULL ? software->domain[block][i] : NULL;
+            struct vtd_domain *domain =
+                software->domains[block] != NULL ? software->domains[block]->domain[i] : NULL;
             if (domain != NULL) {
                 vtd_page_table_free(&domain->first);
                 vtd_page_table_free(&domain->second);
@@ -92,7 +93,7 @@ static void destroy(struct iom_software *software)
                 free(device);
             }
         }
-        free(software->domain[block]);
+        free(software->domains[block]);
         free(software->bus[block]);
     }
     vtd_writer_free(&software->writer);
@@ -163,18 +164,18 @@ static void init_domain(const struct iom_software *software, struct vtd_domain *
 
 static struct vtd_domain *find_domain(const struct iom_software *software, uint32_t id)
 {
-    struct vtd_domain **block = id < VTD_FAN * VTD_FAN ? software->domain[id / VTD_FAN] : NULL;
-    return block != NULL ? block[id % VTD_FAN] : NULL;
+    const struct vtd_domain_block *block = id < VTD_FAN * VTD_FAN ? software->domains[id / VTD_FAN] : NULL;
+    return block != NULL ? block->domain[id % VTD_FAN] : NULL;
 }
 
 static struct vtd_domain *need_domain(struct iom_software *software, uint32_t id)
 {
-    struct vtd_domain ***block = &software->domain[id / VTD_FAN];
+    struct vtd_domain_block **block = &software->domains[id / VTD_FAN];
     if (*block == NULL)
-        *block = calloc(VTD_FAN, sizeof **block);
+        *block = calloc(1, sizeof **block);
     if (*block == NULL)
         return NULL;
-    struct vtd_domain **slot = &(*block)[id % VTD_FAN];
+    struct vtd_domain **slot = &(*block)->domain[id % VTD_FAN];
     if (*slot == NULL) {
         *slot = calloc(1, sizeof **slot);
         if (*slot != NULL)

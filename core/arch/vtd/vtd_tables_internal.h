@@ -17,6 +17,10 @@ struct vtd_domain {
     struct vtd_page_table first;  ///< first stage, nested
 };
 
+struct vtd_domain_block {
+    struct vtd_domain *domain[VTD_FAN];
+};
+
 struct vtd_pasid_table {
     uint64_t address;
     uint64_t present; ///< bit n: entry n
@@ -40,7 +44,7 @@ struct iom_software {
     const struct iom_vtd_config *config;
     uint64_t root_table;
     struct vtd_bus *bus[VTD_FAN];
-    struct vtd_domain **domain[VTD_FAN];
+    struct vtd_domain_block *domains[VTD_FAN];
 };
 
 static inline bool vtd_is_scalable(const struct iom_software *software)

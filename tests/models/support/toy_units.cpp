@@ -100,6 +100,7 @@ iom_cycle Producer::advance(iom_cycle now)
     dma->x = iom_xlate{};
     dma->x.address = dma->id * 64;
     dma->x.bytes = 64;
+    dma->x.flags = flags;
     dma->data = nullptr;
     note(now, 's', 0, dma->id);
     iom_port_send(&out(0), &dma->msg, now);

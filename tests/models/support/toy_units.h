@@ -110,6 +110,7 @@ class Producer final : public Unit
     void send_more(uint64_t count, iom_cycle now);
 
     uint64_t answered = 0;
+    uint16_t flags = 0; ///< enum iom_request_flag of its requests
 
   private:
     iom_cycle advance(iom_cycle now) override;

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The program iommu-sim: commands and their options. Each command is a file in models/cli/.
+#include <csignal>
+#include <exception>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "models/cli/arguments.h"
+#include "models/cli/check_command.h"
+#include "models/cli/docs_command.h"
+#include "models/cli/dump_config_command.h"
+#include "models/cli/run_command.h"
+#include "models/cli/support.h"
+#if __has_include("models/cli/trace_command.h")
+#include "models/cli/trace_command.h"
+#define IOM_HAS_TRACE_COMMAND
+#endif
+#include "models/cli/verify_command.h"
+#include "models/report/result_json.h"
+
+using namespace iommu_sim;
+
+namespace
+{
+
+/// For a command whose own help shows none.
+void add_example(CLI::App &app, const char *name, const char *text)
+{
+    CLI::App *command = app.get_subcommand(name);
+    if (command->get_footer().empty())
+        command->footer(text);
+}
+
+void add_commands(CLI::App &app, const std::vector<std::string> &command_line, int &status)
+{
+    app.require_subcommand(1);
+    app.set_version_flag("--version", std::string("iommu-sim ") + tool_version());
+    add_run_command(app, command_line, status);
+    add_check_command(app, status);
+    add_dump_config_command(app, status);
+    add_verify_command(app, status);
+#ifdef IOM_HAS_TRACE_COMMAND
+    add_trace_command(app, status);
+#endif
+    add_docs_command(app, status);
+    // After the commands: they would inherit it.
+    app.footer("Examples:\n"
+               "  iommu-sim run configs/nvme-linux-trace.yaml\n"
+               "  iommu-sim check configs/random-misses.yaml\n"
+               "  iommu-sim COMMAND --help\n\n"
+               "Exit status: 0 success, 1 findings, 2 input or output that cannot be used.");
+    add_example(app, "verify", "Example:\n  iommu-sim verify tests/data/vectors/vtd-legacy.jsonl.zst\n\n"
+                               "Exit status: 0 all passed, 1 failures, 2 files that cannot be used.");
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    // A reader that went away is an error of a write, to be reported like any other.
+    std::signal(SIGPIPE, SIG_IGN);
+    int status = exit_clean;
+    const std::vector<std::string> command_line(argv, argv + argc);
+    CLI::App app("Cycle-accurate simulation of IOMMUs.", "iommu-sim");
+    add_commands(app, command_line, status);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success &request) {
+        std::ostringstream text; // --help, --version
+        app.exit(request, text, text);
+        return print(text.str() + (text.str().empty() || text.str().back() == '\n' ? "" : "\n"));
+    } catch (const CLI::ParseError &error) {
+        return bad_input(argument_problem(app, {command_line.begin() + 1, command_line.end()}, error));
+    } catch (const std::exception &error) {
+        return bad_input(std::string("internal error: ") + error.what());
+    }
+    return status;
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The derived values: what people compare, formed from the integers that units count. See measures.h.
+//
+// Each is a quotient of integers (times a constant), so that it is the same on every machine.
+#include "models/report/measures.h"
+
+namespace iommu_sim
+{
+
+namespace
+{
+
+using Value = std::optional<double>;
+
+Value ratio(uint64_t part, uint64_t whole, double factor = 1.0)
+{
+    if (whole == 0)
+        return std::nullopt;
+    return static_cast<double>(part) / static_cast<double>(whole) * factor;
+}
+
+Value mean_ns(const Measures &m, const iom_histogram &histogram)
+{
+    const Value mean = histogram_mean(histogram);
+    if (!mean)
+        return std::nullopt;
+    return m.ns(*mean);
+}
+
+template <iom_part part> Value share(const Measures &m)
+{
+    return ratio(m.part_cycles[part], m.part_total());
+}
+
+// bytes per cycle * 1000 / tick_ps = bytes per ns = GB/s
+Value gigabytes_per_second(const Measures &m, uint64_t bytes)
+{
+    return ratio(bytes, m.cycles * m.tick_ps, 1000.0);
+}
+
+constexpr const char *part_description =
+    "share of this latency part (docs/results.md) in the sum of all translation latencies";
+
+std::vector<DerivedValue> make_values()
+{
+    using M = const Measures &;
+    return {
+        {"dma_per_cycle", "requests/cycle", "DMA requests that came back / cycles",
+         [](M m) { return ratio(m.traffic.completed, m.cycles); }},
+        {"dma_per_second", "requests/s", "DMA requests that came back / simulated time",
+         [](M m) { return ratio(m.traffic.completed, m.cycles * m.tick_ps, 1e12); }},
+        {"read_bandwidth", "GB/s", "bytes of DMA reads / simulated time (1 GB = 10^9 bytes)",
+         [](M m) { return gigabytes_per_second(m, m.traffic.bytes_read); }},
+        {"write_bandwidth", "GB/s", "bytes of DMA writes / simulated time",
+         [](M m) { return gigabytes_per_second(m, m.traffic.bytes_written); }},
+        {"bandwidth", "GB/s", "bytes of DMA reads and writes / simulated time",
+         [](M m) { return gigabytes_per_second(m, m.traffic.bytes_read + m.traffic.bytes_written); }},
+        {"dma_latency_mean", "ns", "mean time from sending a DMA request to its result, at the device",
+         [](M m) { return mean_ns(m, m.traffic.latency); }},
+        {"translation_latency_mean", "ns", "mean time from arrival at the IOMMU to translated and released",
+         [](M m) { return mean_ns(m, m.latency); }},
+        {"hit_latency_mean", "ns", "the same, requests that needed no walk",
+         [](M m) { return mean_ns(m, m.hit_latency); }},
+        {"miss_latency_mean", "ns", "the same, requests that waited for a walk",
+         [](M m) { return mean_ns(m, m.miss_latency); }},
+        {"operation_latency_mean", "ns", "mean time of a frame, a command or a replayed I/O operation",
+         [](M m) { return mean_ns(m, m.traffic.operation_latency); }},
+        {"queueing_share", "ratio", part_description, share<IOM_PART_QUEUEING>},
+        {"lookup_share", "ratio", part_description, share<IOM_PART_LOOKUP>},
+        {"context_share", "ratio", part_description, share<IOM_PART_CONTEXT>},
+        {"pasid_share", "ratio", part_description, share<IOM_PART_PASID>},
+        {"walk_share", "ratio", part_description, share<IOM_PART_WALK>},
+        {"memory_share", "ratio", part_description, share<IOM_PART_MEMORY>},
+        {"walked_ratio", "ratio", "requests that waited for at least one walk / requests released",
+         [](M m) { return ratio(m.walked, m.latency.count); }},
+        {"iotlb_hit_rate", "ratio", "hits / look-ups of the IOTLB",
+         [](M m) { return ratio(m.iotlb.hits, m.iotlb.lookups); }},
+        {"context_cache_hit_rate", "ratio", "hits / look-ups of the context cache",
+         [](M m) { return ratio(m.context_cache.hits, m.context_cache.lookups); }},
+        {"pasid_cache_hit_rate", "ratio", "hits / look-ups of the PASID cache",
+         [](M m) { return ratio(m.pasid_cache.hits, m.pasid_cache.lookups); }},
+        {"psc_hit_rate", "ratio", "page walks that started below the root / probes of the paging-structure caches",
+         [](M m) { return ratio(m.psc.lookups - m.psc.misses, m.psc.lookups); }},
+        {"walks_per_1000_requests", "walks", "walks of any table / requests of the IOMMU * 1000",
+         [](M m) { return ratio(m.walker.walks, m.requests, 1000.0); }},
+        {"table_reads_per_walk", "accesses", "table reads of page walks / page walks",
+         [](M m) { return histogram_mean(m.walker.reads_per_walk); }},
+        {"walk_latency_mean", "ns", "mean time from assigning a walker to its answer, page walks",
+         [](M m) { return mean_ns(m, m.walker.latency); }},
+        {"walker_occupancy", "walkers", "mean number of walkers occupied",
+         [](M m) { return ratio(m.walker.busy_cycles, m.cycles); }},
+        {"llc_hit_rate", "ratio", "table reads served by the last-level cache / table reads it was asked for",
+         [](M m) { return ratio(m.memory.llc_hits, m.memory.llc_hits + m.memory.llc_misses); }},
+        {"memory_bus_utilisation", "ratio", "cycles the DRAM data bus was occupied / cycles",
+         [](M m) { return ratio(m.memory.busy_cycles, m.cycles); }},
+    };
+}
+
+} // namespace
+
+const std::vector<DerivedValue> &derived_values()
+{
+    static const std::vector<DerivedValue> values = make_values();
+    return values;
+}
+
+} // namespace iommu_sim
