@@ -12,7 +12,10 @@
 extern "C" {
 #endif
 
-/// The parts a translation's latency splits into; they add up exactly (docs/results.md).
+/// The parts a translation's latency splits into; they add up exactly (docs/results.md). A walk is
+/// charged to its look-up from the cycle in which a walker takes it up until its answer is back at the
+/// stage; the way to the walker is queueing. Hops of table reads belong to the reads, those of a
+/// paging-structure cache unit to its look-up.
 enum iom_part {
     IOM_PART_QUEUEING, ///< waiting: ingress, walker, credit, order, another request's walk, hops
     IOM_PART_LOOKUP,   ///< pipeline of the front end and IOTLB look-ups

@@ -5,7 +5,8 @@
 //
 // Timing of a walk assigned to a walker in cycle c:
 //   probe of the paging-structure caches   latency of the caches (called as functions), or their
-//                                          round trip (unit of their own)
+//                                          round trip (unit of their own, asked even if it holds no
+//                                          cache of that stage)
 //   table read or atomic update            departs for memory at once; its response arriving in r has
 //                                          been digested at r + step_cycles
 //   end                                    the answer departs when the last step is digested; the

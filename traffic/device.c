@@ -12,10 +12,10 @@
 // Operation k may begin in cycle floor(floor(k / burst) * burst * rate_cycles / rate_requests): the schedule
 // advances burst by burst, with the remainder carried so that it never drifts.
 struct schedule {
-    iom_cycle due;       // tick in which the current burst becomes due
-    uint64_t left;       // operations of the burst not yet begun
+    iom_cycle due;        // tick in which the current burst becomes due
+    uint64_t left;        // operations of the burst not yet begun
     uint64_t whole, rest; // cycles from burst to burst: whole + rest / rate_requests
-    uint64_t carried;    // sum of rests below rate_requests
+    uint64_t carried;     // sum of rests below rate_requests
 };
 
 struct iom_device {
@@ -24,8 +24,8 @@ struct iom_device {
     struct iom_device_config config;
     struct iom_generator *generator;
     bool listens;
-    bool more;     // the generator has something to go on with at once
-    bool blocked;  // it could not begin an operation: wait for an answer
+    bool more;    // the generator has something to go on with at once
+    bool blocked; // it could not begin an operation: wait for an answer
     uint32_t in_flight;
     uint64_t sent, begun, completed; // since the start, whatever happens to the statistics
     iom_cycle next_issue;
@@ -40,19 +40,15 @@ static const struct iom_stat_info stat_infos[] = {IOM_DEVICE_STATS(IOM_STAT_INFO
 
 // ---- offered load ------------------------------------------------------------------------------------
 
-static bool rated(const struct iom_device *device)
-{
-    return device->config.rate_requests != 0;
-}
-
 static void start_schedule(struct iom_device *device, iom_cycle start)
 {
     struct schedule *schedule = &device->schedule;
     uint64_t cycles = device->config.rate_cycles * device->config.burst;
     schedule->due = start;
-    schedule->left = device->config.burst;
+    schedule->left = UINT64_MAX; // no rate: one burst without end
     schedule->carried = 0;
-    if (rated(device)) {
+    if (device->config.rate_requests != 0) {
+        schedule->left = device->config.burst;
         schedule->whole = cycles / device->config.rate_requests;
         schedule->rest = cycles % device->config.rate_requests;
     }
@@ -63,7 +59,7 @@ static void count_begin(struct iom_device *device)
     struct schedule *schedule = &device->schedule;
     device->begun++;
     device->stats.operations++;
-    if (!rated(device) || --schedule->left != 0)
+    if (--schedule->left != 0)
         return;
     uint64_t cycles = schedule->whole;
     schedule->carried += schedule->rest;
@@ -78,7 +74,7 @@ static void count_begin(struct iom_device *device)
 // Tick from which another operation may begin; IOM_NEVER after the last.
 static iom_cycle begin_due(const struct iom_device *device)
 {
-    if (device->config.operations != 0 && device->begun == device->config.operations)
+    if (device->begun == device->config.operations)
         return IOM_NEVER;
     return device->schedule.due;
 }
@@ -87,7 +83,7 @@ static iom_cycle begin_due(const struct iom_device *device)
 
 static bool exhausted(const struct iom_device *device)
 {
-    return device->config.requests != 0 && device->sent == device->config.requests;
+    return device->sent == device->config.requests;
 }
 
 static void send(struct iom_device *device, const struct iom_traffic_request *request, struct iom_dma *dma,
@@ -102,21 +98,16 @@ static void send(struct iom_device *device, const struct iom_traffic_request *re
     dma->x.outcome = IOM_OUTCOME_NONE;
     dma->id = device->sent;
     dma->cookie = request->token;
-    dma->issued = now;
-    dma->arrived = now;
-    dma->translated = now;
-    dma->visible = 0;
-    dma->mark = now;
-    memset(dma->part, 0, sizeof dma->part);
-    dma->missed = 0;
-    dma->ordered = 0;
+    dma->issued = now; // the front end of the IOMMU sets all further times and parts
     dma->memory_error = 0;
     dma->data = NULL;
     iom_port_send(&device->port, &dma->msg, now);
 
     device->sent++;
     device->stats.requests++;
-    *((request->flags & IOM_REQ_WRITE) != 0 ? &device->stats.writes : &device->stats.reads) += 1;
+    bool write = (request->flags & IOM_REQ_WRITE) != 0;
+    device->stats.writes += write;
+    device->stats.reads += !write;
     if (++device->in_flight > device->stats.most_outstanding)
         device->stats.most_outstanding = device->in_flight;
     device->next_issue = now + device->interval;
@@ -192,7 +183,8 @@ static void collect(struct iom_device *device, struct iom_dma *dma, iom_cycle no
         return;
     device->blocked = false;
     struct iom_generator_end end;
-    enum iom_generator_progress progress = iom_generator_completed(device->generator, now, token, !good, &end);
+    enum iom_generator_progress progress =
+        iom_generator_completed(device->generator, now, token, !good, &end);
     if (progress == IOM_GENERATOR_GOING_ON)
         return;
     device->stats.operations_done++;
@@ -255,8 +247,8 @@ static uint64_t outstanding(const struct iom_unit *unit)
 static void describe(const struct iom_unit *unit, char *text, size_t text_bytes)
 {
     const struct iom_device *device = (const struct iom_device *)(const void *)unit;
-    snprintf(text, text_bytes, "waits for the results of %u DMA request(s), %llu sent", (unsigned)device->in_flight,
-             (unsigned long long)device->sent);
+    snprintf(text, text_bytes, "waits for the results of %u DMA request(s), %llu sent",
+             (unsigned)device->in_flight, (unsigned long long)device->sent);
 }
 
 static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *block)
@@ -264,7 +256,8 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
     struct iom_device *device = (struct iom_device *)(void *)unit;
     if (index != 0)
         return false;
-    *block = (struct iom_stat_block){"device", stat_infos, sizeof stat_infos / sizeof stat_infos[0], &device->stats};
+    *block = (struct iom_stat_block){"device", stat_infos, sizeof stat_infos / sizeof stat_infos[0],
+                                     &device->stats};
     return true;
 }
 
@@ -317,6 +310,10 @@ struct iom_device *iom_device_create(const struct iom_device_config *config, str
         device->config.issue_interval = 1;
     if (device->config.burst == 0)
         device->config.burst = 1;
+    if (device->config.requests == 0)
+        device->config.requests = UINT64_MAX;
+    if (device->config.operations == 0)
+        device->config.operations = UINT64_MAX;
     device->generator = generator;
     device->listens = iom_generator_listens(generator);
     iom_pool_init(&device->pool, IOM_MSG_DMA, sizeof(struct iom_dma));
@@ -357,7 +354,7 @@ bool iom_device_finished(const struct iom_device *device)
         return false;
     if (exhausted(device))
         return true;
-    return device->config.operations != 0 && device->begun == device->config.operations && !device->more &&
+    return device->begun == device->config.operations && !device->more &&
            (!device->listens || iom_generator_due(device->generator) == IOM_NEVER);
 }
 

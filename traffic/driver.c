@@ -245,7 +245,8 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
     struct iom_driver *driver = (struct iom_driver *)(void *)unit;
     if (index != 0)
         return false;
-    *block = (struct iom_stat_block){"driver", stat_infos, sizeof stat_infos / sizeof stat_infos[0], &driver->stats};
+    *block = (struct iom_stat_block){"driver", stat_infos, sizeof stat_infos / sizeof stat_infos[0],
+                                     &driver->stats};
     return true;
 }
 
@@ -278,7 +279,8 @@ static bool list_steps(struct iom_driver *driver)
     const struct iom_software *software = iom_mapper_software(driver->mapper);
     driver->step_count = ops->startup(software, NULL, 0);
     driver->steps = calloc(driver->step_count + 1, sizeof *driver->steps);
-    return driver->steps != NULL && ops->startup(software, driver->steps, driver->step_count) == driver->step_count;
+    return driver->steps != NULL &&
+           ops->startup(software, driver->steps, driver->step_count) == driver->step_count;
 }
 
 struct iom_driver *iom_driver_create(const struct iom_driver_config *config, struct iom_mapper *mapper,
@@ -325,10 +327,10 @@ struct iom_port *iom_driver_port(struct iom_driver *driver, enum iom_driver_port
     return &driver->ports[port];
 }
 
-enum iom_mapper_result iom_driver_premap(struct iom_mapper *mapper, struct iom_memory_image *image,
-                                         const struct iom_generator *generator,
-                                         uint32_t (*domain_of)(void *context, uint32_t source, uint32_t pasid),
-                                         void *context)
+enum iom_mapper_result
+iom_driver_premap(struct iom_mapper *mapper, struct iom_memory_image *image,
+                  const struct iom_generator *generator,
+                  uint32_t (*domain_of)(void *context, uint32_t source, uint32_t pasid), void *context)
 {
     struct iom_store_sink sink = iom_mapper_image_sink(image);
     struct iom_traffic_range range;

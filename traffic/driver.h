@@ -45,7 +45,7 @@ enum iom_driver_job_kind { IOM_DRIVER_MAP, IOM_DRIVER_UNMAP };
 
 struct iom_driver_job {
     enum iom_driver_job_kind kind;
-    iom_cycle due;       ///< not before this tick (and not before bring-up is over)
+    iom_cycle due; ///< not before this tick (and not before bring-up is over)
     uint32_t domain;
     uint64_t iova;       ///< 4 KiB aligned
     uint64_t address;    ///< MAP: physical address, 4 KiB aligned
@@ -64,8 +64,10 @@ struct iom_driver_job {
     X(counter, pages_unmapped, "pages", "leaf entries cleared")                                              \
     X(counter, failed, "calls", "map and unmap calls that failed or found something else than expected")     \
     X(counter, stores, "accesses", "stores to translation tables")                                           \
-    X(histogram, map_latency, "cycles", "from the begin of a map call to the acknowledgement of its last store")    \
-    X(histogram, unmap_latency, "cycles", "from the begin of an unmap call to the acknowledgement of its last store")
+    X(histogram, map_latency, "cycles",                                                                      \
+      "from the begin of a map call to the acknowledgement of its last store")                               \
+    X(histogram, unmap_latency, "cycles",                                                                    \
+      "from the begin of an unmap call to the acknowledgement of its last store")
 
 struct iom_driver_stats {
     IOM_DRIVER_STATS(IOM_STAT_MEMBER)
@@ -75,7 +77,8 @@ enum iom_driver_port { IOM_DRIVER_MEMORY, IOM_DRIVER_MMIO, IOM_DRIVER_PORTS };
 
 struct iom_driver; // opaque
 
-/// Makes the unit. `mapper` is borrowed; while the unit has jobs nobody else may use it. Null when memory is out.
+/// Makes the unit. `mapper` is borrowed; while the unit has jobs nobody else may use it. Null when memory is
+/// out.
 struct iom_driver *iom_driver_create(const struct iom_driver_config *config, struct iom_mapper *mapper,
                                      const char *name);
 void iom_driver_destroy(struct iom_driver *driver);
@@ -84,10 +87,10 @@ struct iom_port *iom_driver_port(struct iom_driver *driver, enum iom_driver_port
 
 /// Maps every range of `generator` functionally into `image`, before the run. `domain` of a range is
 /// found by `domain_of` (source and PASID are the range's).
-enum iom_mapper_result iom_driver_premap(struct iom_mapper *mapper, struct iom_memory_image *image,
-                                         const struct iom_generator *generator,
-                                         uint32_t (*domain_of)(void *context, uint32_t source, uint32_t pasid),
-                                         void *context);
+enum iom_mapper_result
+iom_driver_premap(struct iom_mapper *mapper, struct iom_memory_image *image,
+                  const struct iom_generator *generator,
+                  uint32_t (*domain_of)(void *context, uint32_t source, uint32_t pasid), void *context);
 
 /// Appends a job, before the run or between two runs of the kernel. Jobs are carried out in this order.
 /// False when memory is out.

@@ -21,11 +21,11 @@ struct order {
 
 struct iom_frame_allocator {
     struct iom_rng rng;
-    uint64_t bottom;   // chunk after the groups opened so far
-    uint64_t top;      // first chunk that 1 GiB pages took
-    uint64_t group;    // first chunk of the current group
+    uint64_t bottom;     // chunk after the groups opened so far
+    uint64_t top;        // first chunk that 1 GiB pages took
+    uint64_t group;      // first chunk of the current group
     struct order chunks; // of the current group
-    uint64_t chunk;    // address of the chunk being cut into frames
+    uint64_t chunk;      // address of the chunk being cut into frames
     struct order frames;
     uint64_t blocks, blocks_used; // chunk being cut into blocks of other sizes, bytes of it used
     uint64_t *freed;

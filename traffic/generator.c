@@ -33,7 +33,8 @@ static const char *check_common(const struct iom_generator_config *config)
         return "request_bytes: must be 1 to 4096";
     if (config->read_ppm > IOM_PPM)
         return "read_ppm: a share of at most 1000000 parts per million";
-    if (config->page_log2 != 0 && config->page_log2 != 12 && config->page_log2 != 21 && config->page_log2 != 30)
+    if (config->page_log2 != 0 && config->page_log2 != 12 && config->page_log2 != 21 &&
+        config->page_log2 != 30)
         return "page_log2: must be 0, 12, 21 or 30";
     return NULL;
 }

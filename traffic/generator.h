@@ -85,27 +85,28 @@ struct iom_generator_config {
     uint8_t page_log2;      ///< hint for the driver: largest page to map with, 0 = its own choice
 
     // Streams.
-    uint64_t align_bytes;  ///< uniform, zipf: places are multiples of it; 0 = request_bytes
-    uint64_t stride_bytes; ///< strided, >= 1
-    uint64_t hot_bytes;    ///< uniform: leading part of the window that is hot, 0 = none
-    uint32_t hot_ppm;      ///< uniform: share of the requests that go there
+    uint64_t align_bytes;       ///< uniform, zipf: places are multiples of it; 0 = request_bytes
+    uint64_t stride_bytes;      ///< strided, >= 1
+    uint64_t hot_bytes;         ///< uniform: leading part of the window that is hot, 0 = none
+    uint32_t hot_ppm;           ///< uniform: share of the requests that go there
     uint32_t zipf_exponent_ppm; ///< zipf: exponent s in millionths, 0..10000000
     uint64_t zipf_block_bytes;  ///< zipf: what has a popularity; a power of two of at least 4096;
                                 ///< 0 = the smallest that makes at most 2^20 blocks
 
     // NIC and NVMe.
-    uint32_t read_request_bytes;   ///< largest piece the device reads (maximum read request size), 0 = request_bytes
-    uint32_t queues;               ///< rings (nic: of each direction), queue pairs; 0 = 1
-    uint32_t queue_depth;          ///< nvme: commands in flight per queue, >= 1; nic: frames in
-                                   ///< flight per ring, 0 = 32
-    uint32_t ring_entries;         ///< nic: descriptors per ring, >= 1; nvme: entries per queue, 0 = queue_depth + 1
-    uint32_t buffer_bytes;         ///< nic: buffer of a descriptor, >= frame_bytes
-    uint32_t frame_bytes;          ///< nic: bytes of a frame, >= 1
+    uint32_t
+        read_request_bytes; ///< largest piece the device reads (maximum read request size), 0 = request_bytes
+    uint32_t queues;        ///< rings (nic: of each direction), queue pairs; 0 = 1
+    uint32_t queue_depth;   ///< nvme: commands in flight per queue, >= 1; nic: frames in
+                            ///< flight per ring, 0 = 32
+    uint32_t ring_entries;  ///< nic: descriptors per ring, >= 1; nvme: entries per queue, 0 = queue_depth + 1
+    uint32_t buffer_bytes;  ///< nic: buffer of a descriptor, >= frame_bytes
+    uint32_t frame_bytes;   ///< nic: bytes of a frame, >= 1
     uint32_t descriptor_batch;     ///< nic: descriptors per fetch, 0 = 4; at most 256
     uint32_t block_bytes;          ///< nvme: bytes of a command, multiple of 512
     uint64_t media_latency_cycles; ///< nvme: from the command (and the data, if the device reads it) to the
                                    ///< data phase or the completion; nic: from frame to write-back
-    bool posted_completion; ///< completion entries are sent right behind posted data writes (as PCIe
+    bool posted_completion;        ///< completion entries are sent right behind posted data writes (as PCIe
                             ///< ordering allows); false: after the last acknowledgement of a data write
 
     // Mixture.
@@ -128,10 +129,10 @@ struct iom_traffic_request {
 
 /// Addresses a generator touches, for the driver to map.
 struct iom_traffic_range {
-    uint64_t iova;       ///< 4 KiB aligned
-    uint64_t bytes;      ///< multiple of 4 KiB
-    uint32_t source;     ///< requester
-    uint32_t pasid;      ///< with has_pasid
+    uint64_t iova;   ///< 4 KiB aligned
+    uint64_t bytes;  ///< multiple of 4 KiB
+    uint32_t source; ///< requester
+    uint32_t pasid;  ///< with has_pasid
     bool has_pasid;
     uint8_t permissions; ///< IOM_PERM_READ, IOM_PERM_WRITE, IOM_PERM_EXEC
     uint8_t page_log2;   ///< largest page to map with, 0 = the driver's choice

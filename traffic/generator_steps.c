@@ -88,7 +88,8 @@ void iom_steps_begin(struct iom_steps *steps, uint32_t index, iom_cycle now)
 static void release_delayed(struct iom_steps *steps, iom_cycle now)
 {
     // The latency is one constant, so operations become ready in the order in which they were delayed.
-    while (steps->delayed.count != 0 && steps->delayed_until[steps->delayed.index[steps->delayed.first]] <= now)
+    while (steps->delayed.count != 0 &&
+           steps->delayed_until[steps->delayed.index[steps->delayed.first]] <= now)
         iom_step_queue_push(&steps->ready, iom_step_queue_pop(&steps->delayed));
 }
 
@@ -183,5 +184,6 @@ enum iom_generator_progress iom_steps_completed(struct iom_steps *steps, iom_cyc
 
 iom_cycle iom_steps_due(const struct iom_steps *steps)
 {
-    return steps->delayed.count != 0 ? steps->delayed_until[steps->delayed.index[steps->delayed.first]] : IOM_NEVER;
+    return steps->delayed.count != 0 ? steps->delayed_until[steps->delayed.index[steps->delayed.first]]
+                                     : IOM_NEVER;
 }

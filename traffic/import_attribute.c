@@ -46,7 +46,7 @@ static bool apply_cookies(struct iom_import *import, struct iom_table *cookies)
     return true;
 }
 
-static bool apply_translations(struct iom_import *import, struct iom_table *pairs)
+static bool learn_pairs(const struct iom_import *import, struct iom_table *pairs)
 {
     for (uint32_t i = 0; i < import->host_count; i++) {
         const struct iom_host_event *event = &import->host[i];
@@ -55,18 +55,49 @@ static bool apply_translations(struct iom_import *import, struct iom_table *pair
         if (iom_table_put(pairs, pair_key(event->iova, event->address), event->device) == NULL)
             return false;
     }
+    return true;
+}
+
+static uint32_t translated_for(const struct iom_guest_event *event, const struct iom_table *pairs)
+{
+    uint64_t bytes = iom_min_u64(event->bytes, (uint64_t)MOST_PAGES * IOM_PAGE_BYTES);
+    for (uint64_t at = 0; at < bytes; at += IOM_PAGE_BYTES) {
+        const uint64_t *device = iom_table_get(pairs, pair_key(event->iova + at, event->address + at));
+        if (device != NULL)
+            return (uint32_t)*device;
+    }
+    return IOM_TRACE_NO_DEVICE;
+}
+
+/// Keeps `live` (space = index of the device) at what the known events up to this one have mapped.
+static bool follow(struct iom_import *import, struct iom_ranges *live, const struct iom_guest_event *event)
+{
+    if (event->device == IOM_TRACE_NO_DEVICE)
+        return true;
+    struct iom_range range = {.first = event->iova, .last = event->iova + (event->bytes - 1)};
+    range.space = iom_import_device(import, event->device);
+    return range.space != IOM_NO_EVENT && iom_ranges_remove(live, range.space, range.first, range.last) &&
+           (event->kind != IOM_GUEST_MAP || iom_ranges_insert(live, &range));
+}
+
+/// A device that has the page mapped already cannot be meant (several devices map the page of their
+/// interrupt messages at the same addresses).
+static bool apply_translations(struct iom_import *import, struct iom_table *pairs, struct iom_ranges *live)
+{
+    if (live == NULL || !learn_pairs(import, pairs))
+        return false;
     for (uint32_t i = 0; i < import->guest_count; i++) {
         struct iom_guest_event *event = &import->guest[i];
-        if (event->kind != IOM_GUEST_MAP || event->device != IOM_TRACE_NO_DEVICE)
+        if (!is_mapping(event))
             continue;
-        uint64_t bytes = iom_min_u64(event->bytes, (uint64_t)MOST_PAGES * IOM_PAGE_BYTES);
-        for (uint64_t at = 0; at < bytes; at += IOM_PAGE_BYTES) {
-            const uint64_t *device = iom_table_get(pairs, pair_key(event->iova + at, event->address + at));
-            if (device != NULL) {
-                event->device = (uint32_t)*device;
-                break;
-            }
+        if (event->kind == IOM_GUEST_MAP && event->device == IOM_TRACE_NO_DEVICE) {
+            uint32_t device = translated_for(event, pairs);
+            if (device != IOM_TRACE_NO_DEVICE &&
+                iom_ranges_find(live, iom_import_device(import, device), event->iova) == NULL)
+                event->device = device;
         }
+        if (!follow(import, live, event))
+            return false;
     }
     return true;
 }
@@ -112,19 +143,12 @@ static bool apply_mappings(struct iom_import *import, struct iom_ranges *live)
             latest = event->device;
         if (!is_mapping(event))
             continue;
-        uint64_t last = event->iova + (event->bytes - 1);
         if (event->kind == IOM_GUEST_UNMAP && event->device == IOM_TRACE_NO_DEVICE) {
             event->device = owner(import, live, event->iova);
             if (event->device == IOM_TRACE_NO_DEVICE)
                 event->device = latest;
         }
-        if (event->device == IOM_TRACE_NO_DEVICE)
-            continue;
-        uint32_t device = iom_import_device(import, event->device);
-        struct iom_range range = {.first = event->iova, .last = last, .space = device};
-        if (device == IOM_NO_EVENT || !iom_ranges_remove(live, device, event->iova, last))
-            return false;
-        if (event->kind == IOM_GUEST_MAP && !iom_ranges_insert(live, &range))
+        if (!follow(import, live, event))
             return false;
     }
     return true;
@@ -149,13 +173,13 @@ static void drop_others(struct iom_import *import)
 }
 
 static bool all_steps(struct iom_import *import, struct iom_table *cookies, struct iom_table *pairs,
-                      struct iom_ranges *live)
+                      struct iom_ranges *live[2])
 {
-    if (live == NULL || !apply_cookies(import, cookies) || !apply_translations(import, pairs) ||
+    if (!apply_cookies(import, cookies) || !apply_translations(import, pairs, live[0]) ||
         !apply_cookies(import, cookies))
         return false;
     apply_attachments(import);
-    if (!apply_mappings(import, live))
+    if (live[1] == NULL || !apply_mappings(import, live[1]))
         return false;
     for (uint32_t i = 0; i < import->guest_count; i++)
         if (import->guest[i].kind == IOM_GUEST_MAP && import->guest[i].device == IOM_TRACE_NO_DEVICE)
@@ -168,12 +192,13 @@ bool iom_import_attribute(struct iom_import *import, struct iom_trace_error *err
 {
     struct iom_table cookies = {0};
     struct iom_table pairs = {0};
-    struct iom_ranges *live = iom_ranges_new();
+    struct iom_ranges *live[2] = {iom_ranges_new(), iom_ranges_new()};
     uint32_t wanted = import->options.device;
     bool good = wanted == IOM_TRACE_NO_DEVICE || iom_import_device(import, wanted) != IOM_NO_EVENT;
     good = good && all_steps(import, &cookies, &pairs, live);
     iom_table_free(&cookies);
     iom_table_free(&pairs);
-    iom_ranges_free(live);
+    iom_ranges_free(live[0]);
+    iom_ranges_free(live[1]);
     return good || iom_trace_fail(error, "out of memory");
 }

@@ -281,13 +281,16 @@ static const char *new_range_invalidation(struct host_reader *reader, uint64_t i
     return NULL;
 }
 
-/// "vmid=0 asid=3 addr=0xfff60000 tg=1 num_pages=0x20 ..."
+/// "vmid=0 asid=3 addr=0xfff60000 tg=1 num_pages=0x20 ttl=3 leaf=1 ..."
 static const char *smmu_range(struct host_reader *reader, struct iom_cursor *c)
 {
     uint64_t iova;
     if (!iom_find(c, "addr=") || !iom_take_hex(c, &iova))
         return "addr=0x...";
     see_arch(reader, IOM_TRACE_ARCH_SMMUV3);
+    // leaf=0 is the driver freeing a table (also when it maps a block over one), not an unmap's flush.
+    if (iom_find(c, " leaf=0"))
+        return NULL;
     return new_range_invalidation(reader, iova);
 }
 

@@ -17,28 +17,12 @@
 #include "traffic/trace_io.h"
 #include "traffic/trace_lines.h"
 #include "traffic/trace_ranges.h"
+#include "traffic/trace_table.h"
 
 #define IOM_NO_EVENT UINT32_MAX
 
 // ---------------------------------------------------------------------------------------------------
 // Small tools
-
-/// Hash table of 64-bit keys and values (open addressing, linear probing).
-struct iom_table {
-    struct iom_table_slot {
-        uint64_t key;
-        uint64_t value;
-        bool used;
-    } * slot;
-    uint32_t count;
-    uint32_t room;
-};
-
-void iom_table_free(struct iom_table *table);
-/// The value of `key`, or NULL. Valid until the next iom_table_put.
-uint64_t *iom_table_get(const struct iom_table *table, uint64_t key);
-/// Sets the value of `key` (adding it if needed); NULL if memory is short.
-uint64_t *iom_table_put(struct iom_table *table, uint64_t key, uint64_t value);
 
 /// Makes room for one more element of `size` bytes in a growing array; false if memory is short.
 bool iom_grow(void **array, uint32_t count, uint32_t *room, size_t size);

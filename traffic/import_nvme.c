@@ -10,7 +10,8 @@
 //                      from bits 1:0 of the opcode (base specification, figure "Opcode": 01 host to
 //                      controller, 10 controller to host)
 //   PRP list           8 bytes for each page, read between the command line and its last buffer line
-//   completion entry   16-byte write, after the completion line, at the queue's next slot
+//   completion entry   16-byte write after the completion line: behind the doorbell accesses of its queue,
+//                      at the queue's next slot, or (a new ring) right behind the line
 //   shadow doorbells   (base specification, "Doorbell Buffer Config"): 4-byte write of the event index,
 //                      then 4-byte read of the shadow doorbell at the same offset of the other page. The
 //                      two pages are learned from such pairs at the offset of a completion queue (8n + 4),
@@ -57,7 +58,12 @@ struct controller {
     uint32_t waiting[WAITING];
     unsigned waiting_count;
     uint64_t last_op; ///< op of the command line seen last, 0 = none
-    enum { AFTER_OTHER, AFTER_COMMAND, AFTER_DATA_LINE } after; ///< line before the current one
+    enum {
+        AFTER_OTHER,
+        AFTER_COMMAND,
+        AFTER_DATA_LINE,
+        AFTER_COMPLETION
+    } after;                    ///< line before the current one
     uint64_t list_event;        ///< PRP list read whose length is being counted, + 1; 0 = none
     struct iom_ranges *buffers; ///< data buffers not yet translated: op = op id, flags = direction
     uint64_t buffer_bytes;      ///< of the last op
@@ -160,21 +166,39 @@ static bool push_completion(struct completion_queue *queue, uint64_t op)
     return true;
 }
 
-/// True if `iova` can be the next completion entry of the queue: the slot after the last one or, as a
-/// guess, the begin of a page: the ring wrapped, or the driver made a new one.
-static bool fits(const struct completion_queue *queue, uint64_t iova, bool guess)
+/// What shows that a translation is a completion entry, strongest first.
+enum evidence {
+    LED_BY_DOORBELLS, ///< the doorbell accesses of completion queue `queue` come right before it
+    NEXT_SLOT,        ///< it continues a queue
+    AFTER_LINE,       ///< it comes right after a completion line and begins a ring
+    EVIDENCES,
+};
+
+static bool fits(const struct completion_queue *queue, uint64_t iova, enum evidence evidence, uint32_t led_by)
 {
     if (queue->head == queue->count || iova % COMPLETION_BYTES != 0)
         return false;
-    return iova == queue->next || (guess && (queue->next == 0 || iova % IOM_PAGE_BYTES == 0));
+    switch (evidence) {
+    case LED_BY_DOORBELLS:
+        return queue->id == led_by;
+    case NEXT_SLOT:
+        return queue->next != 0 && iova == queue->next;
+    default:
+        return queue->next == 0 || iova % IOM_PAGE_BYTES == 0;
+    }
 }
 
-static bool take_completion(struct controller *c, struct iom_host_event *event, uint64_t *op)
+/// Classifies a completion entry; false if it is none. `led_by` is the queue whose doorbells come right
+/// before it (IOM_NO_EVENT: none), `after_line` says that it directly follows a completion line.
+static bool take_completion(struct controller *c, struct iom_host_event *event, uint32_t led_by,
+                            bool after_line, uint64_t *op)
 {
-    for (unsigned pass = 0; pass < 2; pass++) { // sure matches of any queue before guesses
+    unsigned first = led_by == IOM_NO_EVENT ? NEXT_SLOT : LED_BY_DOORBELLS;
+    unsigned end = after_line ? EVIDENCES : AFTER_LINE;
+    for (unsigned evidence = first; evidence < end; evidence++) {
         for (unsigned i = 0; i < c->queue_count; i++) {
             struct completion_queue *queue = &c->queues[i];
-            if (!fits(queue, event->iova, pass == 1))
+            if (!fits(queue, event->iova, (enum evidence)evidence, led_by))
                 continue;
             queue->next = event->iova + COMPLETION_BYTES;
             *op = queue->op[queue->head++];
@@ -188,29 +212,41 @@ static bool take_completion(struct controller *c, struct iom_host_event *event, 
 // ---------------------------------------------------------------------------------------------------
 // Explaining the waiting translations
 
+/// Completion queue a doorbell access is about: offset 8n + 4 is queue n, 8n a submission queue.
+static uint32_t doorbell_queue(const struct iom_host_event *event)
+{
+    uint64_t offset = event->iova % IOM_PAGE_BYTES;
+    return offset % 8 == 4 ? (uint32_t)(offset / 8) : IOM_NO_EVENT;
+}
+
 /// Classifies the waiting translations but for the last `keep`, in order. Doorbell accesses belong to
 /// the entry they lead to: the next completion, or `op` if none follows.
 static void explain(struct controller *c, unsigned keep, uint64_t op)
 {
     unsigned count = c->waiting_count - keep;
     unsigned led = 0; // doorbell accesses since the last entry
+    uint32_t led_by = IOM_NO_EVENT;
     for (unsigned i = 0; i < count; i++) {
         struct iom_host_event *event = &c->import->host[c->waiting[i]];
         uint64_t done = 0;
         if (take_doorbell(c, event)) {
             led++;
+            led_by = doorbell_queue(event);
             continue;
         }
-        if (take_completion(c, event, &done)) {
+        if (take_completion(c, event, led_by, i == 0 && c->after == AFTER_COMPLETION, &done)) {
             for (unsigned k = 1; k <= led; k++)
                 c->import->host[c->waiting[i - k]].op = done;
         }
         led = 0;
+        led_by = IOM_NO_EVENT;
     }
     for (unsigned k = 1; k <= led; k++)
         c->import->host[c->waiting[count - k]].op = op;
     memmove(c->waiting, c->waiting + count, keep * sizeof c->waiting[0]);
     c->waiting_count = keep;
+    if (count != 0 && c->after == AFTER_COMPLETION)
+        c->after = AFTER_OTHER;
 }
 
 /// The op doorbell accesses after the last command belong to: that command while it is in flight.
@@ -261,10 +297,11 @@ static uint8_t data_access(const struct iom_import_op *op)
 
 static void on_data_line(struct controller *c, const struct iom_host_event *event)
 {
-    uint64_t op = c->after == AFTER_OTHER ? 0 : c->last_op;
+    bool in_command = c->after == AFTER_COMMAND || c->after == AFTER_DATA_LINE;
+    uint64_t op = in_command ? c->last_op : 0;
     // A translation right after the command or one of its buffers, before the next: the PRP list. With
     // no command line before it is the submission entry of an admin command.
-    if (c->waiting_count != 0 && c->after != AFTER_OTHER && c->waiting_count == 1) {
+    if (in_command && c->waiting_count == 1) {
         struct iom_host_event *list = &c->import->host[c->waiting[0]];
         classify(list, IOM_TRACE_DMA_RING, IOM_TRACE_READ, PRP_ENTRY_BYTES, op);
         c->list_event = c->waiting[0] + UINT64_C(1);
@@ -357,7 +394,7 @@ static void on_completion(struct controller *c, struct iom_host_event *event)
         c->failed |= iom_table_put(&c->outstanding, key, 0) == NULL;
     }
     c->failed |= !push_completion(queue_of(c, event->queue), op);
-    c->after = AFTER_OTHER;
+    c->after = AFTER_COMPLETION;
     c->list_event = 0;
 }
 

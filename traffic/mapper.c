@@ -16,7 +16,7 @@ struct iom_mapper {
     struct iom_store_sink sink;
     uint64_t retired;
     uint64_t spare[2]; // a 2 MiB and a 1 GiB buffer taken but not mapped
-    bool sealed; // a store was lost: the builder must not be used any more
+    bool sealed;       // a store was lost: the builder must not be used any more
 };
 
 // ---- what the builder asks of its host ----------------------------------------------------------------
@@ -117,7 +117,8 @@ static bool usable(const struct iom_mapper *mapper, unsigned size_log2, uint8_t 
 }
 
 // Largest page that may start at both addresses and lies within `bytes`.
-static unsigned choose_page(const struct iom_mapper *mapper, uint64_t addresses, uint64_t bytes, uint8_t page_log2)
+static unsigned choose_page(const struct iom_mapper *mapper, uint64_t addresses, uint64_t bytes,
+                            uint8_t page_log2)
 {
     static const uint8_t sizes[] = {30, 21};
     for (unsigned i = 0; i < sizeof sizes; i++) {
@@ -128,8 +129,9 @@ static unsigned choose_page(const struct iom_mapper *mapper, uint64_t addresses,
     return IOM_PAGE_LOG2;
 }
 
-static enum iom_mapper_result map_page(struct iom_mapper *mapper, uint32_t domain, uint64_t iova, uint64_t address,
-                                       unsigned size_log2, uint8_t permissions, struct iom_mapper_work *work)
+static enum iom_mapper_result map_page(struct iom_mapper *mapper, uint32_t domain, uint64_t iova,
+                                       uint64_t address, unsigned size_log2, uint8_t permissions,
+                                       struct iom_mapper_work *work)
 {
     struct iom_software_change change = {0};
     enum iom_software_result result = mapper->config.software->map(mapper->software, domain, iova, address,
@@ -155,9 +157,9 @@ static bool whole_pages(uint64_t a, uint64_t b, uint64_t bytes)
            b <= UINT64_MAX - (bytes - 1);
 }
 
-enum iom_mapper_result iom_mapper_map(struct iom_mapper *mapper, uint32_t domain, uint64_t iova, uint64_t address,
-                                      uint64_t bytes, uint8_t permissions, uint8_t page_log2,
-                                      struct iom_mapper_work *work)
+enum iom_mapper_result iom_mapper_map(struct iom_mapper *mapper, uint32_t domain, uint64_t iova,
+                                      uint64_t address, uint64_t bytes, uint8_t permissions,
+                                      uint8_t page_log2, struct iom_mapper_work *work)
 {
     if (mapper->sealed)
         return IOM_MAPPER_NO_MEMORY;
@@ -180,8 +182,8 @@ enum iom_mapper_result iom_mapper_map(struct iom_mapper *mapper, uint32_t domain
 
 // ---- unmap -------------------------------------------------------------------------------------------
 
-enum iom_mapper_result iom_mapper_unmap(struct iom_mapper *mapper, uint32_t domain, uint64_t iova, uint64_t bytes,
-                                        struct iom_mapper_work *work)
+enum iom_mapper_result iom_mapper_unmap(struct iom_mapper *mapper, uint32_t domain, uint64_t iova,
+                                        uint64_t bytes, struct iom_mapper_work *work)
 {
     if (mapper->sealed)
         return IOM_MAPPER_NO_MEMORY;
@@ -235,9 +237,9 @@ static bool take_buffer(struct iom_mapper *mapper, unsigned size_log2, uint64_t 
 
 // Maps one page at `iova`, the largest for which there is room in the tables and in memory; its size is
 // put into *size_log2.
-static enum iom_mapper_result map_fresh(struct iom_mapper *mapper, uint32_t domain, uint64_t iova, uint64_t bytes,
-                                        const struct iom_traffic_range *range, unsigned *size_log2,
-                                        struct iom_mapper_work *work)
+static enum iom_mapper_result map_fresh(struct iom_mapper *mapper, uint32_t domain, uint64_t iova,
+                                        uint64_t bytes, const struct iom_traffic_range *range,
+                                        unsigned *size_log2, struct iom_mapper_work *work)
 {
     for (uint64_t limit = bytes;; limit = (UINT64_C(1) << *size_log2) - 1) {
         uint64_t address;
@@ -248,7 +250,8 @@ static enum iom_mapper_result map_fresh(struct iom_mapper *mapper, uint32_t doma
                 return IOM_MAPPER_NO_MEMORY;
             continue;
         }
-        enum iom_mapper_result result = map_page(mapper, domain, iova, address, *size_log2, range->permissions, work);
+        enum iom_mapper_result result =
+            map_page(mapper, domain, iova, address, *size_log2, range->permissions, work);
         // A large page collides with smaller ones mapped earlier inside it; then smaller ones fill the gaps.
         if (result != IOM_MAPPER_ALREADY || small)
             return result;
@@ -257,7 +260,8 @@ static enum iom_mapper_result map_fresh(struct iom_mapper *mapper, uint32_t doma
 }
 
 enum iom_mapper_result iom_mapper_map_range(struct iom_mapper *mapper, uint32_t domain,
-                                            const struct iom_traffic_range *range, struct iom_mapper_work *work)
+                                            const struct iom_traffic_range *range,
+                                            struct iom_mapper_work *work)
 {
     if (mapper->sealed)
         return IOM_MAPPER_NO_MEMORY;
@@ -287,8 +291,8 @@ enum iom_mapper_result iom_mapper_map_range(struct iom_mapper *mapper, uint32_t 
 
 // ---- life --------------------------------------------------------------------------------------------
 
-struct iom_mapper *iom_mapper_create(const struct iom_mapper_config *config, const struct iom_store_sink *sink,
-                                     const char *path, const char **error)
+struct iom_mapper *iom_mapper_create(const struct iom_mapper_config *config,
+                                     const struct iom_store_sink *sink, const char *path, const char **error)
 {
     const char *problem = "out of memory";
     struct iom_mapper *mapper = calloc(1, sizeof *mapper);

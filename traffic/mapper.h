@@ -23,10 +23,10 @@ extern "C" {
 struct iom_mapper_config {
     const struct iom_software_ops *software;    ///< architecture's software side (core/software.h)
     const struct iom_software_config *settings; ///< passed to software->create, which copies it
-    enum iom_software_kind kind;                ///< BYPASS: attachments pass through, map and unmap do nothing
-    uint64_t ram_first, ram_last;               ///< physical memory for tables and buffers, inclusive
-    uint8_t page_log2;                          ///< largest page to map with: 12, 21 or 30
-    uint64_t seed;                              ///< places of frames
+    enum iom_software_kind kind;  ///< BYPASS: attachments pass through, map and unmap do nothing
+    uint64_t ram_first, ram_last; ///< physical memory for tables and buffers, inclusive
+    uint8_t page_log2;            ///< largest page to map with: 12, 21 or 30
+    uint64_t seed;                ///< places of frames
 };
 
 /// Where stores go. `put` returns false when memory is out.
@@ -37,10 +37,10 @@ struct iom_store_sink {
 
 enum iom_mapper_result {
     IOM_MAPPER_OK,
-    IOM_MAPPER_NO_MEMORY,   ///< the simulator's or the simulated memory is out
-    IOM_MAPPER_REFUSED,     ///< the architecture cannot express it (address too wide, PASID in legacy mode, ...)
-    IOM_MAPPER_NOT_MAPPED,  ///< unmap, detach: something of it was not there
-    IOM_MAPPER_ALREADY,     ///< map, attach: there already (nothing was changed)
+    IOM_MAPPER_NO_MEMORY, ///< the simulator's or the simulated memory is out
+    IOM_MAPPER_REFUSED, ///< the architecture cannot express it (address too wide, PASID in legacy mode, ...)
+    IOM_MAPPER_NOT_MAPPED, ///< unmap, detach: something of it was not there
+    IOM_MAPPER_ALREADY,    ///< map, attach: there already (nothing was changed)
 };
 
 /// What a call did, for the cost model. The functions below add to it; it may be null.
@@ -52,9 +52,10 @@ struct iom_mapper_work {
 struct iom_mapper; // opaque
 
 /// `sink` takes the first stores (the top-level table) and all further ones until iom_mapper_set_sink.
-/// Null if memory is out, the range too small or the settings unusable; `error` (may be null) is a static text.
-struct iom_mapper *iom_mapper_create(const struct iom_mapper_config *config, const struct iom_store_sink *sink,
-                                     const char *path, const char **error);
+/// Null if memory is out, the range too small or the settings unusable; `error` (may be null) is a static
+/// text.
+struct iom_mapper *iom_mapper_create(const struct iom_mapper_config *config,
+                                     const struct iom_store_sink *sink, const char *path, const char **error);
 void iom_mapper_destroy(struct iom_mapper *mapper);
 
 /// All further stores go to `sink`.
@@ -72,18 +73,19 @@ enum iom_mapper_result iom_mapper_detach(struct iom_mapper *mapper, uint32_t sou
 /// alignment, the mapper's limit and `page_log2` (0 = no limit of its own) allow. `permissions`:
 /// IOM_PERM_READ, IOM_PERM_WRITE, IOM_PERM_EXEC. ALREADY: some page was mapped; the pages before it are
 /// mapped now.
-enum iom_mapper_result iom_mapper_map(struct iom_mapper *mapper, uint32_t domain, uint64_t iova, uint64_t address,
-                                      uint64_t bytes, uint8_t permissions, uint8_t page_log2,
-                                      struct iom_mapper_work *work);
+enum iom_mapper_result iom_mapper_map(struct iom_mapper *mapper, uint32_t domain, uint64_t iova,
+                                      uint64_t address, uint64_t bytes, uint8_t permissions,
+                                      uint8_t page_log2, struct iom_mapper_work *work);
 /// Unmaps [iova, iova + bytes). A large page reached by the range goes as a whole only if it lies within;
 /// else REFUSED. NOT_MAPPED: there were holes; everything else is gone.
-enum iom_mapper_result iom_mapper_unmap(struct iom_mapper *mapper, uint32_t domain, uint64_t iova, uint64_t bytes,
-                                        struct iom_mapper_work *work);
+enum iom_mapper_result iom_mapper_unmap(struct iom_mapper *mapper, uint32_t domain, uint64_t iova,
+                                        uint64_t bytes, struct iom_mapper_work *work);
 
 /// Maps the not yet mapped pages of `range` in `domain` to fresh buffers. A page that is there but lacks a
 /// permission of the range gets it.
 enum iom_mapper_result iom_mapper_map_range(struct iom_mapper *mapper, uint32_t domain,
-                                            const struct iom_traffic_range *range, struct iom_mapper_work *work);
+                                            const struct iom_traffic_range *range,
+                                            struct iom_mapper_work *work);
 
 /// Tables that became unreachable and wait for an invalidation before they may be used again.
 uint64_t iom_mapper_retired_tables(const struct iom_mapper *mapper);

@@ -36,7 +36,7 @@ struct nvme {
     struct iom_steps steps; // one operation per command slot
     struct iom_step_queue free_slots;
     struct iom_step_queue free_buffers;
-    uint32_t *slot_buffer;                     // per slot
+    uint32_t *slot_buffer;                       // per slot
     uint32_t *submission_head, *completion_tail; // per queue
 };
 
@@ -53,7 +53,8 @@ static uint32_t entries_of(const struct iom_generator_config *config)
 // Pages of a buffer at any of the places it can have.
 static uint64_t most_pages(uint32_t block_bytes)
 {
-    return block_bytes % IOM_PAGE_BYTES == 0 ? block_bytes / IOM_PAGE_BYTES : block_bytes / IOM_PAGE_BYTES + 2;
+    return block_bytes % IOM_PAGE_BYTES == 0 ? block_bytes / IOM_PAGE_BYTES
+                                             : block_bytes / IOM_PAGE_BYTES + 2;
 }
 
 static struct layout lay_out(const struct iom_generator_config *config)

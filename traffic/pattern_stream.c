@@ -7,7 +7,7 @@
 #include "traffic/zipf.h"
 
 struct stream {
-    struct iom_generator base; // first member: the generator is the stream
+    struct iom_generator base;                // first member: the generator is the stream
     uint64_t (*place)(struct stream *stream); // offset of the next request in the window
     struct iom_rng rng;
     struct iom_chance read;

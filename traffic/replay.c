@@ -45,7 +45,8 @@ bool replay_can_send(struct iom_replay *replay, struct replay_device *device, io
            device->in_flight < replay->config.outstanding && iom_port_can_send(port, now);
 }
 
-static void fill_dma(struct iom_dma *dma, const struct iom_trace_record *record, uint32_t source, iom_cycle now)
+static void fill_dma(struct iom_dma *dma, const struct iom_trace_record *record, uint32_t source,
+                     iom_cycle now)
 {
     unsigned flags = 0;
     if ((record->flags & IOM_TRACE_WRITE) != 0)
@@ -63,14 +64,7 @@ static void fill_dma(struct iom_dma *dma, const struct iom_trace_record *record,
     dma->x.flags = (uint16_t)flags;
     dma->x.next = IOM_LOOKUP_CONTEXT;
     dma->x.outcome = IOM_OUTCOME_NONE;
-    dma->issued = now;
-    dma->arrived = now;
-    dma->translated = now;
-    dma->visible = 0;
-    dma->mark = now;
-    memset(dma->part, 0, sizeof dma->part);
-    dma->missed = 0;
-    dma->ordered = 0;
+    dma->issued = now; // the front end of the IOMMU sets all further times and parts
     dma->memory_error = 0;
     dma->data = NULL;
 }
@@ -226,7 +220,7 @@ static void work(struct iom_replay *replay, iom_cycle now)
         changed = read_records(replay, now) || changed;
         if (changed)
             continue;
-        // Nothing moves and nothing is under way: a map waits for an unmap that depends on it.
+        // Nothing moves and nothing is under way: records wait for each other in a circle.
         if (replay_exhausted(replay) || !idle(replay) || !replay_force(replay))
             return;
     }
@@ -278,7 +272,9 @@ static uint64_t outstanding(const struct iom_unit *unit)
 static void describe(const struct iom_unit *unit, char *text, size_t text_bytes)
 {
     const struct iom_replay *replay = (const struct iom_replay *)(const void *)unit;
-    snprintf(text, text_bytes, "record %llu: %u operation(s) in progress, %u DMA in flight, %llu store(s) pending, %u record(s) held",
+    snprintf(text, text_bytes,
+             "record %llu: %u operation(s) in progress, %u DMA in flight, %llu store(s) pending, %u "
+             "record(s) held",
              (unsigned long long)iom_trace_reader_position(replay->reader), (unsigned)replay->active,
              (unsigned)replay->in_flight, (unsigned long long)iom_store_queue_pending(&replay->stores),
              (unsigned)replay->records_held);
@@ -289,7 +285,8 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
     struct iom_replay *replay = (struct iom_replay *)(void *)unit;
     if (index != 0)
         return false;
-    *block = (struct iom_stat_block){"replay", stat_infos, sizeof stat_infos / sizeof stat_infos[0], &replay->stats};
+    *block = (struct iom_stat_block){"replay", stat_infos, sizeof stat_infos / sizeof stat_infos[0],
+                                     &replay->stats};
     return true;
 }
 
@@ -358,7 +355,8 @@ static void init_ports(struct iom_replay *replay, const char *name)
 }
 
 struct iom_replay *iom_replay_create(const struct iom_replay_config *config, struct iom_trace_reader *reader,
-                                     struct iom_mapper *mapper, const char *name, struct iom_trace_error *error)
+                                     struct iom_mapper *mapper, const char *name,
+                                     struct iom_trace_error *error)
 {
     struct iom_trace_error ignored;
     struct iom_trace_error *text = error != NULL ? error : &ignored;
@@ -438,7 +436,8 @@ static bool carry_out_early(struct iom_replay *replay, const struct replay_recor
     enum iom_mapper_result result = replay_map_record(replay, &record->record);
     if (result == IOM_MAPPER_OK)
         return true;
-    const char *why = result == IOM_MAPPER_NO_MEMORY ? "no memory left for translation tables; raise memory.size"
+    const char *why = result == IOM_MAPPER_NO_MEMORY
+                          ? "no memory left for translation tables; raise memory.size"
                       : record->record.kind == IOM_TRACE_ATTACH
                           ? "the IOMMU's tables cannot express this attachment (PASID or domain number)"
                           : "the IOMMU's tables cannot express this mapping (address too wide)";
@@ -448,7 +447,8 @@ static bool carry_out_early(struct iom_replay *replay, const struct replay_recor
     return false;
 }
 
-bool iom_replay_prepare(struct iom_replay *replay, struct iom_memory_image *image, struct iom_trace_error *error)
+bool iom_replay_prepare(struct iom_replay *replay, struct iom_memory_image *image,
+                        struct iom_trace_error *error)
 {
     struct iom_store_sink sink = iom_mapper_image_sink(image);
     struct iom_store_sink later = iom_store_queue_sink(&replay->stores);
@@ -483,7 +483,8 @@ bool iom_replay_finished(const struct iom_replay *replay)
 {
     if (replay->in_flight != 0 || iom_store_queue_pending(&replay->stores) != 0)
         return false;
-    return replay_exhausted(replay) || (replay->end_of_trace && replay->records_held == 0 && replay->active == 0);
+    return replay_exhausted(replay) ||
+           (replay->end_of_trace && replay->records_held == 0 && replay->active == 0);
 }
 
 const char *iom_replay_error(const struct iom_replay *replay)

@@ -8,15 +8,18 @@
 // Semantics (docs/trace-format.md, "Replay"; docs/traffic.md):
 //   closed loop   operations begin in the order of their first records, at most `queue_depth` at a
 //                 time. Within one: its maps are stored and acknowledged before its first DMA; ring reads
-//                 go one after the other; `device_latency` after the last of them the data requests go, at most
-//                 `data_outstanding` at once; completion entries follow the last answer of the data;
+//                 go one after the other; `device_latency` after the last of them the data requests go, at
+//                 most `data_outstanding` at once; completion entries follow the last answer of the data;
 //                 unmaps follow the last DMA; then the operation ends
 //   scaled time   a record is dispatched at start + (time - time of the first timed record) * scale, no
 //                 earlier; the rules within an operation hold as above, except that there is no limit to the
 //                 operations and no device latency
 //   no operation  records of op 0 form one sequence of their own: DMA wait for the stores of all
 //                 earlier maps of the sequence, unmaps and detachments for all its earlier DMA
-// A map waits for recorded earlier unmaps of its pages, so that reused addresses are never mapped twice.
+// Across operations: a map waits for recorded earlier unmaps of its pages, so that reused addresses are never
+// mapped twice; DMA of an operation waits for earlier maps of its address outside of operations, and the
+// unmaps there for earlier DMA of operations. At a depth below the recorded one that can be impossible
+// (each of two waits for the other); then the oldest goes ahead and is counted.
 //
 // Attachments and synthetic maps at the start of a trace are carried out before cycle 0
 // (iom_replay_prepare). The trace is streamed: what is held in memory are the records of the
@@ -42,15 +45,15 @@ struct iom_replay_config {
     uint32_t data_outstanding; ///< data requests of an operation in flight, 0 = 32
     uint32_t outstanding;      ///< DMA requests in flight per device, 0 = 256
     iom_cycle device_latency;  ///< ticks from the last ring read's answer to the data phase
-    /// Scaled time: ticks of simulation per tick of the trace, as a fraction; 0/0 = 1/1. For a scale s, a trace
-    /// tick of t ps and a base tick of b ps: scale_numerator / scale_denominator = s * t / b.
+    /// Scaled time: ticks of simulation per tick of the trace, as a fraction; 0/0 = 1/1. For a scale s, a
+    /// trace tick of t ps and a base tick of b ps: scale_numerator / scale_denominator = s * t / b.
     uint64_t scale_numerator, scale_denominator;
-    uint32_t map_cycles;      ///< ticks of a map call of the driver, before its first store
-    uint32_t unmap_cycles;    ///< ticks of an unmap call
-    uint32_t store_cycles;    ///< ticks between two stores, 0 = 1
-    uint64_t requests;        ///< stop after this many DMA requests, 0 = never
-    uint32_t window_records;  ///< most records held at once, 0 = 1048576
-    iom_cycle start;          ///< first tick of activity; IOM_NEVER = wait for iom_replay_start
+    uint32_t map_cycles;     ///< ticks of a map call of the driver, before its first store
+    uint32_t unmap_cycles;   ///< ticks of an unmap call
+    uint32_t store_cycles;   ///< ticks between two stores, 0 = 1
+    uint64_t requests;       ///< stop after this many DMA requests, 0 = never
+    uint32_t window_records; ///< most records held at once, 0 = 1048576
+    iom_cycle start;         ///< first tick of activity; IOM_NEVER = wait for iom_replay_start
     void (*on_completed)(void *context, uint64_t total); ///< as in iom_device_config; may be null
     /// A mark of the trace was reached; `text` may be null. May be null.
     void (*on_mark)(void *context, enum iom_trace_mark mark, const char *text, iom_cycle cycle);
@@ -67,10 +70,11 @@ struct iom_replay_config {
     X(counter, marks, "records", "marks passed")                                                             \
     X(counter, bytes_mapped, "bytes", "bytes mapped")                                                        \
     X(counter, bytes_unmapped, "bytes", "bytes unmapped")                                                    \
-    X(counter, remaps, "records", "maps of pages that were mapped (the trace does not unmap them); replaced") \
+    X(counter, remaps, "records",                                                                            \
+      "maps of pages that were mapped (the trace does not unmap them); replaced")                            \
     X(counter, stray_unmaps, "records", "unmaps of pages that were not mapped")                              \
     X(counter, refused, "records", "attachments and maps the architecture cannot express")                   \
-    X(counter, forced_maps, "records", "maps carried out before an earlier unmap of their pages, to go on")  \
+    X(counter, forced, "records", "records carried out before one of another operation they should follow")  \
     X(counter, stores, "accesses", "stores to translation tables")                                           \
     X(counter, dma_reads, "requests", "DMA reads sent")                                                      \
     X(counter, dma_writes, "requests", "DMA writes sent")                                                    \
@@ -95,11 +99,12 @@ struct iom_replay_stats {
 
 struct iom_replay; // opaque
 
-/// Makes the unit. `reader` stands at the first record; it and `mapper` are borrowed and outlive the unit, and
-/// are used by nobody else while it runs. Null when memory is out or the trace has no devices or more than 254; `error`
-/// (may be null) then says which.
+/// Makes the unit. `reader` stands at the first record; it and `mapper` are borrowed and outlive the unit,
+/// and are used by nobody else while it runs. Null when memory is out or the trace has no devices or more
+/// than 254; `error` (may be null) then says which.
 struct iom_replay *iom_replay_create(const struct iom_replay_config *config, struct iom_trace_reader *reader,
-                                     struct iom_mapper *mapper, const char *name, struct iom_trace_error *error);
+                                     struct iom_mapper *mapper, const char *name,
+                                     struct iom_trace_error *error);
 void iom_replay_destroy(struct iom_replay *replay);
 struct iom_unit *iom_replay_unit(struct iom_replay *replay);
 struct iom_port *iom_replay_memory_port(struct iom_replay *replay);
@@ -110,7 +115,8 @@ struct iom_port *iom_replay_device_port(struct iom_replay *replay, uint32_t inde
 
 /// Carries out the attachments and synthetic maps at the start of the trace, into `image`, before the run.
 /// False and `error` if the trace cannot be read or memory is out.
-bool iom_replay_prepare(struct iom_replay *replay, struct iom_memory_image *image, struct iom_trace_error *error);
+bool iom_replay_prepare(struct iom_replay *replay, struct iom_memory_image *image,
+                        struct iom_trace_error *error);
 
 /// As iom_device_start.
 void iom_replay_start(struct iom_replay *replay, iom_cycle cycle);

@@ -41,19 +41,18 @@ struct replay_op {
     uint32_t next;       ///< in the one list it is in: pending, run, device, cpu, others, latency, free
     uint32_t hash_next;
     uint32_t older, newer; ///< active operations by age
-    uint64_t first_position;
     iom_cycle begun;
-    iom_cycle call_until; ///< end of its last call of the driver
-    iom_cycle ready_at;   ///< in the latency list
-    uint32_t dma;         ///< in flight
-    uint64_t dma_position; ///< of the first of these (since there were none)
-    uint64_t stores;      ///< of its calls, not acknowledged
+    iom_cycle call_until;             ///< end of its last call of the driver
+    iom_cycle ready_at;               ///< in the latency list
+    uint32_t dma;                     ///< in flight
+    uint64_t dma_position;            ///< of the first of these (since there were none)
+    uint64_t stores;                  ///< of its calls, not acknowledged
     uint64_t unacknowledged_position; ///< of the first of these calls
-    uint8_t wait;         ///< enum replay_wait
-    uint8_t last_class;   ///< of its last DMA
-    bool queued;          ///< in the run list
+    uint8_t wait;                     ///< enum replay_wait
+    uint8_t last_class;               ///< of its last DMA
+    bool queued;                      ///< in the run list
     bool active, ended, latency_passed, any_dma;
-    bool forced; ///< its map goes ahead of an unmap that cannot come first
+    bool forced; ///< its next record goes ahead of one that cannot come first
 };
 
 /// First in, first out list of operations through `next`.
@@ -87,8 +86,9 @@ struct iom_replay {
     struct replay_list pending; ///< read, not begun, in order
     uint32_t oldest, newest;    ///< active operations
     uint32_t active;
-    uint32_t starving; ///< active operations without a record, not ended
-    uint32_t ahead;    ///< record read but not yet due, or IOM_REPLAY_NONE
+    uint32_t sequence_setups; ///< maps, attachments and detachments held in the sequence
+    uint32_t starving;        ///< active operations without a record, not ended
+    uint32_t ahead;           ///< record read but not yet due, or IOM_REPLAY_NONE
     bool end_of_trace;
     bool time_known;
     uint64_t time_zero; ///< of the first timed record
@@ -108,6 +108,12 @@ struct iom_replay {
     bool failed;
     struct iom_replay_stats stats;
 };
+
+/// True for records that make addresses usable (or change whose they are).
+static inline bool iom_replay_is_setup(uint8_t kind)
+{
+    return kind == IOM_TRACE_MAP || kind == IOM_TRACE_ATTACH || kind == IOM_TRACE_DETACH;
+}
 
 // ---- replay.c ----------------------------------------------------------------------------------------
 
@@ -153,7 +159,7 @@ void replay_step(struct iom_replay *replay, uint32_t op, iom_cycle now);
 void replay_call(struct iom_replay *replay, uint32_t op, iom_cycle now);
 /// Carries out an attachment or map; shared with iom_replay_prepare.
 enum iom_mapper_result replay_map_record(struct iom_replay *replay, const struct iom_trace_record *record);
-/// Lets the oldest map that waits for an unmap go on; false if there is none.
+/// Lets the oldest record that waits for one of another operation go on; false if there is none.
 bool replay_force(struct iom_replay *replay);
 
 #endif

@@ -33,7 +33,8 @@ void replay_wake_others(struct iom_replay *replay)
     }
 }
 
-static void wait_in(struct iom_replay *replay, uint32_t index, struct replay_list *list, enum replay_wait wait)
+static void wait_in(struct iom_replay *replay, uint32_t index, struct replay_list *list,
+                    enum replay_wait wait)
 {
     replay->ops[index].wait = (uint8_t)wait;
     replay_list_push(replay, list, index);
@@ -58,49 +59,72 @@ static void wait_until(struct iom_replay *replay, uint32_t index)
 
 // ---- dependences between operations ------------------------------------------------------------------
 
-static bool is_setup(uint8_t kind)
+static bool ranges_meet(const struct iom_trace_record *a, const struct iom_trace_record *b)
 {
-    return kind == IOM_TRACE_MAP || kind == IOM_TRACE_ATTACH || kind == IOM_TRACE_DETACH;
+    return a->iova <= b->iova + (b->bytes - 1) && b->iova <= a->iova + (a->bytes - 1);
 }
 
-// Position of the first map, attachment or detachment of the sequence that is not in effect yet.
-// Operations do not use what comes behind it.
-static uint64_t sequence_barrier(const struct iom_replay *replay)
+// True if the DMA of `record` must wait for the sequence: a map of its address or an attachment of its device
+// was recorded before it and is not in effect yet.
+static bool setup_before(const struct iom_replay *replay, const struct replay_record *dma)
 {
     const struct replay_op *sequence = &replay->ops[IOM_REPLAY_SEQUENCE];
-    if (sequence->stores != 0)
-        return sequence->unacknowledged_position;
-    uint32_t record = sequence->head;
-    while (record != IOM_REPLAY_NONE && !is_setup(replay->records[record].record.kind))
-        record = replay->records[record].next;
-    return record != IOM_REPLAY_NONE ? replay->records[record].position : UINT64_MAX;
+    if (sequence->stores != 0 && sequence->unacknowledged_position < dma->position)
+        return true;
+    if (replay->sequence_setups == 0)
+        return false;
+    for (uint32_t i = sequence->head; i != IOM_REPLAY_NONE; i = replay->records[i].next) {
+        const struct replay_record *setup = &replay->records[i];
+        if (setup->position > dma->position)
+            return false;
+        if (setup->record.kind == IOM_TRACE_MAP
+                ? ranges_meet(&setup->record, &dma->record)
+                : iom_replay_is_setup(setup->record.kind) && setup->record.device == dma->record.device)
+            return true;
+    }
+    return false;
 }
 
-// True if some operation has DMA recorded before `position` that is not over yet.
-static bool dma_before(const struct iom_replay *replay, uint64_t position)
+// True if a record of `op` before `position` is a DMA that `end` (an unmap or detachment) would hit.
+static bool holds_dma(const struct iom_replay *replay, const struct replay_op *op,
+                      const struct replay_record *end)
+{
+    for (uint32_t i = op->head; i != IOM_REPLAY_NONE; i = replay->records[i].next) {
+        const struct replay_record *held = &replay->records[i];
+        if (held->position > end->position)
+            return false;
+        if (held->record.kind == IOM_TRACE_DMA &&
+            (end->record.kind == IOM_TRACE_UNMAP ? ranges_meet(&end->record, &held->record)
+                                                 : end->record.device == held->record.device))
+            return true;
+    }
+    return false;
+}
+
+// True if DMA of operations that `end` would hit were recorded before it and are not over yet.
+static bool dma_before(const struct iom_replay *replay, const struct replay_record *end)
 {
     for (uint32_t i = replay->oldest; i != IOM_REPLAY_NONE; i = replay->ops[i].newer) {
         const struct replay_op *op = &replay->ops[i];
-        if (op->dma != 0 && op->dma_position < position)
-            return true;
-        if (op->head != IOM_REPLAY_NONE && replay->records[op->head].position < position)
+        if ((op->dma != 0 && op->dma_position < end->position) || holds_dma(replay, op, end))
             return true;
     }
-    uint32_t next = replay->pending.head;
-    return next != IOM_REPLAY_NONE && replay->ops[next].first_position < position;
+    for (uint32_t i = replay->pending.head; i != IOM_REPLAY_NONE; i = replay->ops[i].next) {
+        if (holds_dma(replay, &replay->ops[i], end))
+            return true;
+    }
+    return false;
 }
 
 // True if an unmap recorded before the map of `record` is still to come for some page of it.
 static bool unmap_before(const struct iom_replay *replay, uint32_t record)
 {
     const struct replay_record *map = &replay->records[record];
-    uint64_t first = map->record.iova, last = first + (map->record.bytes - 1);
     for (uint32_t i = 0; i < replay->unmap_count; i++) {
         const struct replay_record *unmap = &replay->records[replay->unmaps[i]];
         if (unmap->position > map->position)
             return false; // they are in order of the trace
-        if (unmap->record.domain == map->record.domain && unmap->record.iova <= last &&
-            unmap->record.iova + (unmap->record.bytes - 1) >= first)
+        if (unmap->record.domain == map->record.domain && ranges_meet(&unmap->record, &map->record))
             return true;
     }
     return false;
@@ -143,7 +167,7 @@ static enum verdict judge_dma(struct iom_replay *replay, uint32_t index, const s
     }
     if (index == IOM_REPLAY_SEQUENCE)
         return VERDICT_GO;
-    if (record->position > sequence_barrier(replay))
+    if (!op->forced && setup_before(replay, record))
         return VERDICT_OTHERS;
     return judge_class(replay, op, record->record.detail, now);
 }
@@ -181,11 +205,11 @@ static enum verdict judge_call(const struct iom_replay *replay, uint32_t index, 
     const struct replay_op *op = &replay->ops[index];
     uint8_t kind = replay->records[record].record.kind;
     if (kind == IOM_TRACE_MAP)
-        return unmap_before(replay, record) ? VERDICT_OTHERS : VERDICT_GO;
+        return !op->forced && unmap_before(replay, record) ? VERDICT_OTHERS : VERDICT_GO;
     if (op->dma != 0)
         return VERDICT_ANSWER;
-    if (index == IOM_REPLAY_SEQUENCE && kind != IOM_TRACE_ATTACH &&
-        dma_before(replay, replay->records[record].position))
+    if (!op->forced && index == IOM_REPLAY_SEQUENCE && kind != IOM_TRACE_ATTACH &&
+        dma_before(replay, &replay->records[record]))
         return VERDICT_OTHERS;
     return VERDICT_GO;
 }
@@ -287,21 +311,17 @@ void replay_call(struct iom_replay *replay, uint32_t index, iom_cycle now)
 
 bool replay_force(struct iom_replay *replay)
 {
-    uint32_t oldest = IOM_REPLAY_NONE;
-    for (uint32_t i = replay->others.head; i != IOM_REPLAY_NONE; i = replay->ops[i].next) {
-        const struct replay_op *op = &replay->ops[i];
-        if (replay->records[op->head].record.kind != IOM_TRACE_MAP)
-            continue;
-        if (oldest == IOM_REPLAY_NONE ||
-            replay->records[op->head].position < replay->records[replay->ops[oldest].head].position)
-            oldest = i;
-    }
+    uint32_t oldest = replay->others.head;
     if (oldest == IOM_REPLAY_NONE)
         return false;
-    // Take all out of the list, send this one to the processor whatever it waits for.
-    replay_wake_others(replay);
+    for (uint32_t i = oldest; i != IOM_REPLAY_NONE; i = replay->ops[i].next) {
+        if (replay->records[replay->ops[i].head].position <
+            replay->records[replay->ops[oldest].head].position)
+            oldest = i;
+    }
     replay->ops[oldest].forced = true;
-    replay->stats.forced_maps++;
+    replay->stats.forced++;
+    replay_wake_others(replay);
     return true;
 }
 
@@ -329,7 +349,7 @@ static enum verdict judge(struct iom_replay *replay, uint32_t index, iom_cycle n
     case IOM_TRACE_MARK:
         return VERDICT_GO;
     default:
-        return op->forced ? VERDICT_GO : judge_call(replay, index, op->head);
+        return judge_call(replay, index, op->head);
     }
 }
 
@@ -339,7 +359,8 @@ static void pass_mark(struct iom_replay *replay, const struct iom_trace_record *
     if (replay->config.on_mark == NULL)
         return;
     const struct iom_trace_header *header = iom_trace_reader_header(replay->reader);
-    const char *text = record->text != 0 ? header->list[IOM_TRACE_STRINGS].entry[record->text - 1].text : NULL;
+    const char *text =
+        record->text != 0 ? header->list[IOM_TRACE_STRINGS].entry[record->text - 1].text : NULL;
     replay->config.on_mark(replay->config.hook_context, (enum iom_trace_mark)record->detail, text, now);
 }
 
@@ -359,7 +380,6 @@ static bool carry_out(struct iom_replay *replay, uint32_t index, iom_cycle now)
         finish_op(replay, index, now);
         break;
     default:
-        replay->ops[index].forced = false;
         wait_in(replay, index, &replay->cpu, REPLAY_WAIT_CPU);
         return false;
     }

@@ -200,6 +200,8 @@ static void append(struct iom_replay *replay, uint32_t index, uint32_t record)
     }
     op->tail = record;
     op->records++;
+    replay->sequence_setups +=
+        index == IOM_REPLAY_SEQUENCE && iom_replay_is_setup(replay->records[record].record.kind);
 }
 
 void replay_drop_record(struct iom_replay *replay, uint32_t index)
@@ -208,6 +210,9 @@ void replay_drop_record(struct iom_replay *replay, uint32_t index)
     uint32_t record = op->head;
     if (replay->records[record].record.kind == IOM_TRACE_UNMAP)
         forget_unmap(replay, record);
+    replay->sequence_setups -=
+        index == IOM_REPLAY_SEQUENCE && iom_replay_is_setup(replay->records[record].record.kind);
+    op->forced = false;
     op->head = replay->records[record].next;
     op->records--;
     if (op->head == IOM_REPLAY_NONE && !op->ended && index != IOM_REPLAY_SEQUENCE)
@@ -223,13 +228,11 @@ static void hand_out(struct iom_replay *replay)
     uint32_t record = replay->ahead;
     replay->ahead = IOM_REPLAY_NONE;
     const struct iom_trace_record *what = &replay->records[record].record;
-    uint64_t position = replay->records[record].position;
     uint32_t op = what->op == 0 ? IOM_REPLAY_SEQUENCE : find_op(replay, what->op);
     if (op == IOM_REPLAY_NONE && what->kind == IOM_TRACE_OP_BEGIN) {
         op = take_op(replay, what->op);
         if (op == IOM_REPLAY_NONE)
             return;
-        replay->ops[op].first_position = position;
         replay_list_push(replay, &replay->pending, op);
     } else if (op == IOM_REPLAY_NONE) {
         op = IOM_REPLAY_SEQUENCE;
@@ -276,7 +279,8 @@ iom_cycle replay_due(const struct iom_replay *replay, const struct iom_trace_rec
         return replay->config.start;
     uint64_t delta = record->time - replay->time_zero;
     uint64_t numerator = replay->config.scale_numerator, denominator = replay->config.scale_denominator;
-    return replay->config.start + delta / denominator * numerator + delta % denominator * numerator / denominator;
+    return replay->config.start + delta / denominator * numerator +
+           delta % denominator * numerator / denominator;
 }
 
 static bool wants_record(const struct iom_replay *replay)

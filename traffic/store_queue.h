@@ -40,7 +40,8 @@ struct iom_store_sink iom_store_queue_sink(struct iom_store_queue *queue);
 void iom_store_queue_open(struct iom_store_queue *queue, uint64_t cookie, iom_cycle earliest);
 /// Sends what may leave now. Returns when to be called again, IOM_NEVER if not before a credit.
 iom_cycle iom_store_queue_pump(struct iom_store_queue *queue, iom_cycle now);
-/// Takes an acknowledgement; returns the cookie of its call. `error` (may be null): the address did not answer.
+/// Takes an acknowledgement; returns the cookie of its call. `error` (may be null): the address did not
+/// answer.
 uint64_t iom_store_queue_acknowledge(struct iom_store_queue *queue, struct iom_msg *msg, bool *error);
 
 static inline bool iom_store_queue_all_left(const struct iom_store_queue *queue)

@@ -23,6 +23,7 @@ struct iom_ranges {
     uint32_t free; ///< list of unused nodes, linked by `left`
     uint32_t root;
     uint32_t count;
+    uint64_t bytes;
 };
 
 struct iom_ranges *iom_ranges_new(void)
@@ -152,6 +153,7 @@ bool iom_ranges_insert(struct iom_ranges *ranges, const struct iom_range *range)
     split(ranges, ranges->root, copy.space, copy.first, &left, &right);
     ranges->root = merge(ranges, merge(ranges, left, node), right);
     ranges->count++;
+    ranges->bytes += copy.last - copy.first + 1;
     return true;
 }
 
@@ -167,6 +169,7 @@ static void drop(struct iom_ranges *ranges, uint32_t space, uint64_t first)
             node->left = ranges->free;
             ranges->free = gone;
             ranges->count--;
+            ranges->bytes -= node->range.last - node->range.first + 1;
             return;
         }
         link = begins_behind(&node->range, space, first) ? &node->left : &node->right;
@@ -198,4 +201,9 @@ bool iom_ranges_remove(struct iom_ranges *ranges, uint32_t space, uint64_t first
 uint32_t iom_ranges_count(const struct iom_ranges *ranges)
 {
     return ranges->count;
+}
+
+uint64_t iom_ranges_bytes(const struct iom_ranges *ranges)
+{
+    return ranges->bytes;
 }

@@ -39,6 +39,8 @@ bool iom_ranges_insert(struct iom_ranges *ranges, const struct iom_range *range)
 bool iom_ranges_remove(struct iom_ranges *ranges, uint32_t space, uint64_t first, uint64_t last);
 /// Number of ranges.
 uint32_t iom_ranges_count(const struct iom_ranges *ranges);
+/// Bytes of all ranges together.
+uint64_t iom_ranges_bytes(const struct iom_ranges *ranges);
 
 #ifdef __cplusplus
 }

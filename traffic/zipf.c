@@ -79,7 +79,8 @@ static uint64_t fraction_of(uint64_t value, uint64_t total)
 
 // Vose's method on shares scaled so that a full column is `total`: share[i] = weight[i] * items.
 // `stack` holds columns with room from below and those with too much from above.
-static void fill_cells(struct iom_zipf_cell *cells, uint64_t *share, uint32_t *stack, uint32_t items, uint64_t total)
+static void fill_cells(struct iom_zipf_cell *cells, uint64_t *share, uint32_t *stack, uint32_t items,
+                       uint64_t total)
 {
     uint32_t poor = 0, rich = items;
     for (uint32_t i = 0; i < items; i++) {

@@ -129,6 +129,11 @@ class Report
     {
         return plural(cycles, "cycle") + " (" + format_time(measures_.ns(as_double(cycles))) + ")";
     }
+    std::string tick_text() const
+    {
+        const double ns = as_double(config_.clock.tick_ps) / 1000;
+        return format_fixed(ns, config_.clock.tick_ps % 1000 == 0 ? 0 : 3) + " ns";
+    }
     bool cycles_are_ns() const
     {
         return config_.clock.tick_ps == 1000;
@@ -150,7 +155,7 @@ void Report::title()
         text_ += wrapped(config_.description, indent);
     text_ += std::string(indent, ' ') + "Intel VT-d, " + mode_text(config_.vtd.mode) + ", " +
              (config_.iommu.wiring == Wiring::fused ? "fused" : "chained") + " look-ups; " + kernel_ +
-             " kernel; 1 cycle = " + format_time(as_double(config_.clock.tick_ps) / 1000) + "\n";
+             " kernel; 1 cycle = " + tick_text() + "\n";
     if (const iom_trace_header *header = system_.trace_header()) {
         text_ += std::string(indent, ' ') + "trace " + config_.trace.file;
         if (header->records != IOM_TRACE_COUNT_UNKNOWN)
@@ -300,17 +305,19 @@ void Report::caches()
                      {"merged", Align::right},
                      {"evictions", Align::right}});
     const auto name = [](const char *what, const CacheGeometry &geometry) {
-        return std::string(what) +
-               (geometry.entries == 0 ? " (none)"
-                                      : " (" + std::to_string(geometry.entries) + " entries, " +
-                                            std::to_string(geometry.ways) + " ways)");
+        const std::string entries = std::to_string(geometry.entries) + " entries, ";
+        if (geometry.entries == 0)
+            return std::string(what) + " (none)";
+        if (geometry.ways == geometry.entries)
+            return std::string(what) + " (" + entries + "fully assoc.)";
+        return std::string(what) + " (" + entries + plural(geometry.ways, "way") + ")";
     };
     cache_row(table, name("IOTLB", config_.iotlb), measures_.iotlb);
     cache_row(table, name("context cache", config_.context_cache), measures_.context_cache);
     cache_row(table, name("PASID cache", config_.pasid_cache), measures_.pasid_cache);
     text_ += table.text(indent);
     if (measures_.stalls != 0)
-        text_ += std::string(indent, ' ') + "a request found the miss table full " +
+        text_ += std::string(indent, ' ') + "a request found the miss table full and waited: " +
                  plural(measures_.stalls, "time") + "\n";
 }
 
@@ -319,8 +326,8 @@ void Report::paging_structure_caches()
     const auto &psc = measures_.psc;
     if (psc.lookups == 0)
         return;
-    heading("Paging-structure caches: where page walks began");
-    TextTable table({{"", Align::left}, {"walks", Align::right}, {"share", Align::right}});
+    heading("Paging-structure caches");
+    TextTable table({{"a walk of tables began", Align::left}, {"times", Align::right}, {"share", Align::right}});
     for (size_t level = 2; level < psc.hits.size(); level++) {
         if (psc.hits[level] != 0)
             table.add_row({"below a level-" + std::to_string(level) + " entry", format_count(psc.hits[level]),

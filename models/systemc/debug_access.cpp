@@ -28,7 +28,8 @@ unsigned forward(InitiatorSocket &socket, tlm::tlm_command command, uint64_t add
 bool read_table(void *context, uint64_t address, void *data, unsigned bytes)
 {
     auto &socket = *static_cast<InitiatorSocket *>(context);
-    return forward(socket, tlm::TLM_READ_COMMAND, address, static_cast<unsigned char *>(data), bytes) == bytes;
+    return forward(socket, tlm::TLM_READ_COMMAND, address, static_cast<unsigned char *>(data), bytes) ==
+           bytes;
 }
 
 iom_xlate request(const Payload &payload, const IommuExtension *extension, uint32_t source_id)
@@ -61,8 +62,8 @@ void report(IommuExtension &extension, const iom_xlate &x)
 
 } // namespace
 
-unsigned debug_translate(const iom_arch &arch, const iom_view &view, uint32_t source_id, InitiatorSocket &table,
-                         InitiatorSocket &memory, Payload &payload)
+unsigned debug_translate(const iom_arch &arch, const iom_view &view, uint32_t source_id,
+                         InitiatorSocket &table, InitiatorSocket &memory, Payload &payload)
 {
     auto *extension = payload.get_extension<IommuExtension>();
     const iom_xlate asked = request(payload, extension, source_id);

@@ -18,8 +18,8 @@ namespace iommu_sim
 /// Bytes transferred: up to the first page that does not translate or whose memory does not answer.
 /// Tables are read and data is moved through `memory`. Without IommuExtension the requester is `source_id`;
 /// with one, it receives the result of the first page, and a translation request moves no data.
-unsigned debug_translate(const iom_arch &arch, const iom_view &view, uint32_t source_id, InitiatorSocket &table,
-                         InitiatorSocket &memory, Payload &payload);
+unsigned debug_translate(const iom_arch &arch, const iom_view &view, uint32_t source_id,
+                         InitiatorSocket &table, InitiatorSocket &memory, Payload &payload);
 
 /// All bytes of `image` or none.
 unsigned debug_image(iom_memory_image &image, Payload &payload);

@@ -34,7 +34,8 @@ ForeignInitiator::Transaction *ForeignInitiator::Queue::pop()
     return transaction;
 }
 
-ForeignInitiator::ForeignInitiator(ResponderEnd &end, tlm::tlm_bw_transport_if<> &backward, const ModuleTime &time)
+ForeignInitiator::ForeignInitiator(ResponderEnd &end, tlm::tlm_bw_transport_if<> &backward,
+                                   const ModuleTime &time)
     : end_(end), port_(end.port), backward_(backward), time_(time), slots_(end.link.depth, 0),
       free_slots_(end.link.depth)
 {
@@ -77,7 +78,8 @@ tlm::tlm_response_status ForeignInitiator::check(const tlm::tlm_generic_payload 
         return tlm::TLM_ADDRESS_ERROR_RESPONSE;
     const auto *extension = payload.get_extension<IommuExtension>();
     bool asks = extension != nullptr && extension->address_type == AddressType::translation_request;
-    if (payload.get_command() == tlm::TLM_IGNORE_COMMAND && !(asks && end_.access == ForeignAccess::translate))
+    if (payload.get_command() == tlm::TLM_IGNORE_COMMAND &&
+        !(asks && end_.access == ForeignAccess::translate))
         return tlm::TLM_COMMAND_ERROR_RESPONSE;
     if (end_.access != ForeignAccess::registers)
         return tlm::TLM_OK_RESPONSE;
@@ -327,7 +329,8 @@ void ForeignInitiator::collect(Transaction &transaction, const iom_msg &msg)
     if (first)
         transaction.status = status;
     auto *extension = transaction.payload->get_extension<IommuExtension>();
-    bool reports = (first && status != tlm::TLM_OK_RESPONSE) || dma.x.address == transaction.payload->get_address();
+    bool reports =
+        (first && status != tlm::TLM_OK_RESPONSE) || dma.x.address == transaction.payload->get_address();
     if (extension == nullptr || !reports || !first)
         return;
     extension->outcome = dma.x.outcome;

@@ -38,7 +38,8 @@ class ForeignInitiator
     ~ForeignInitiator();
 
     /// nb_transport_fw and b_transport of the socket.
-    tlm::tlm_sync_enum forward(tlm::tlm_generic_payload &payload, tlm::tlm_phase &phase, sc_core::sc_time &delay);
+    tlm::tlm_sync_enum forward(tlm::tlm_generic_payload &payload, tlm::tlm_phase &phase,
+                               sc_core::sc_time &delay);
     void blocking(tlm::tlm_generic_payload &payload, sc_core::sc_time &delay);
 
   private:
@@ -46,9 +47,9 @@ class ForeignInitiator
     struct Transaction {
         tlm::tlm_generic_payload *payload = nullptr;
         Transaction *next = nullptr;
-        iom_cycle earliest = 0;  ///< arrival of its first message, before rounding to the unit's clock
-        iom_cycle accepted = 0;  ///< cycle in which its last message got a slot
-        iom_cycle finished = 0;  ///< arrival of its last response
+        iom_cycle earliest = 0; ///< arrival of its first message, before rounding to the unit's clock
+        iom_cycle accepted = 0; ///< cycle in which its last message got a slot
+        iom_cycle finished = 0; ///< arrival of its last response
         uint64_t issued_bytes = 0;
         uint32_t outstanding = 0; ///< messages whose responses have not come
         bool issued = false;      ///< all messages are on their way
@@ -93,8 +94,8 @@ class ForeignInitiator
 
     std::vector<iom_cycle> slots_; ///< ring: since when each free slot is free
     size_t first_slot_ = 0, free_slots_ = 0;
-    Queue waiting_;   ///< for slots
-    Queue responses_; ///< for the backward path
+    Queue waiting_;                     ///< for slots
+    Queue responses_;                   ///< for the backward path
     Transaction *responding_ = nullptr; ///< between BEGIN_RESP and END_RESP
     bool in_respond_ = false;
     std::vector<std::unique_ptr<Transaction>> made_;

@@ -30,7 +30,8 @@ iom_memory_access &as_access(iom_msg &msg)
 
 bool is_cas(const iom_msg &msg)
 {
-    return msg.kind == IOM_MSG_MEMORY && reinterpret_cast<const iom_memory_access &>(msg).op == IOM_MEMORY_CAS;
+    return msg.kind == IOM_MSG_MEMORY &&
+           reinterpret_cast<const iom_memory_access &>(msg).op == IOM_MEMORY_CAS;
 }
 
 } // namespace

@@ -33,7 +33,8 @@ class ForeignTarget
     ~ForeignTarget();
 
     /// nb_transport_bw of the socket.
-    tlm::tlm_sync_enum backward(tlm::tlm_generic_payload &payload, tlm::tlm_phase &phase, sc_core::sc_time &delay);
+    tlm::tlm_sync_enum backward(tlm::tlm_generic_payload &payload, tlm::tlm_phase &phase,
+                                sc_core::sc_time &delay);
 
   private:
     /// Messages waiting for the socket, linked through iom_msg::next.

@@ -27,7 +27,8 @@ template <typename T> T &made(T *unit)
 void check_geometry(const sc_core::sc_module_name &name, const char *what, const iom_cache_config &cache)
 {
     if (const char *error = iom_cache_config_error(&cache))
-        throw std::invalid_argument(std::string(static_cast<const char *>(name)) + ": " + what + ": " + error);
+        throw std::invalid_argument(std::string(static_cast<const char *>(name)) + ": " + what + ": " +
+                                    error);
 }
 
 std::vector<iom_unit *> units_of(const iom_netlist &netlist)
@@ -88,8 +89,8 @@ StageModule::StageModule(const sc_core::sc_module_name &name, std::shared_ptr<io
         ResponderEnd &input = responder(*iom_stage_input(stage.get(), i));
         input.access = ForeignAccess::translate;
         input.debug = [this, &input, &exit](Payload &payload) {
-            return debug_translate(*arch_, *iom_stage_view(stage_.get()), input.default_source_id, exit.socket,
-                                   exit.socket, payload);
+            return debug_translate(*arch_, *iom_stage_view(stage_.get()), input.default_source_id,
+                                   exit.socket, exit.socket, payload);
         };
     }
 }
@@ -201,13 +202,14 @@ std::shared_ptr<iom_psc_unit> make_psc(const sc_core::sc_module_name &name, iom_
 
 } // namespace
 
-WalkerModule::WalkerModule(const sc_core::sc_module_name &name, const iom_walker_config &config, uint64_t tick_ps)
+WalkerModule::WalkerModule(const sc_core::sc_module_name &name, const iom_walker_config &config,
+                           uint64_t tick_ps)
     : WalkerModule(name, make_walker(name, config), config.walkers, tick_ps)
 {
 }
 
-WalkerModule::WalkerModule(const sc_core::sc_module_name &name, std::shared_ptr<iom_walker> walker, uint32_t walkers,
-                           uint64_t tick_ps)
+WalkerModule::WalkerModule(const sc_core::sc_module_name &name, std::shared_ptr<iom_walker> walker,
+                           uint32_t walkers, uint64_t tick_ps)
     : UnitModule(name, {iom_walker_unit(walker.get())}, tick_ps, walker), walker_(walker)
 {
     RequesterEnd &table = requester(*iom_walker_port(walker.get(), IOM_WALKER_MEMORY));
@@ -242,8 +244,8 @@ iom_walker &WalkerModule::walker()
 }
 
 PagingStructureCacheModule::PagingStructureCacheModule(const sc_core::sc_module_name &name,
-                                                       const iom_psc_config &config, uint32_t lookups_per_cycle,
-                                                       uint64_t tick_ps)
+                                                       const iom_psc_config &config,
+                                                       uint32_t lookups_per_cycle, uint64_t tick_ps)
     : PagingStructureCacheModule(name, make_psc(name, config, lookups_per_cycle), tick_ps)
 {
 }
@@ -355,8 +357,8 @@ struct MemoryModule::Parts {
     std::shared_ptr<iom_memory> memory;
 };
 
-MemoryModule::MemoryModule(const sc_core::sc_module_name &name, const iom_memory_config &config, uint64_t first,
-                           uint64_t last, uint64_t tick_ps)
+MemoryModule::MemoryModule(const sc_core::sc_module_name &name, const iom_memory_config &config,
+                           uint64_t first, uint64_t last, uint64_t tick_ps)
     : MemoryModule(name, std::make_shared<Parts>(name, config, first, last), config.inputs, tick_ps)
 {
 }
@@ -406,7 +408,8 @@ struct IommuModule::Parts {
     iom_iommu iommu{};
 };
 
-IommuModule::IommuModule(const sc_core::sc_module_name &name, const iom_iommu_config &config, uint64_t tick_ps)
+IommuModule::IommuModule(const sc_core::sc_module_name &name, const iom_iommu_config &config,
+                         uint64_t tick_ps)
     : IommuModule(name, std::make_shared<Parts>(name, config), tick_ps)
 {
 }

@@ -51,8 +51,8 @@ class StageModule : public UnitModule
     iom_stage &stage();
 
   private:
-    StageModule(const sc_core::sc_module_name &name, std::shared_ptr<iom_stage> stage, const iom_stage_config &config,
-                uint64_t tick_ps);
+    StageModule(const sc_core::sc_module_name &name, std::shared_ptr<iom_stage> stage,
+                const iom_stage_config &config, uint64_t tick_ps);
     std::shared_ptr<iom_stage> stage_;
     const iom_arch *arch_;
 };
@@ -123,7 +123,8 @@ class PagingStructureCacheModule final : public UnitModule
 class RegisterModule final : public UnitModule
 {
   public:
-    RegisterModule(const sc_core::sc_module_name &name, const iom_register_unit_config &config, uint64_t tick_ps);
+    RegisterModule(const sc_core::sc_module_name &name, const iom_register_unit_config &config,
+                   uint64_t tick_ps);
 
     TargetSocket &mmio();
     TargetSocket &fault(uint32_t index);
@@ -141,8 +142,8 @@ class MemoryModule final : public UnitModule
 {
   public:
     /// Answers in [first, last] (inclusive, page aligned); image() can be given more ranges.
-    MemoryModule(const sc_core::sc_module_name &name, const iom_memory_config &config, uint64_t first, uint64_t last,
-                 uint64_t tick_ps);
+    MemoryModule(const sc_core::sc_module_name &name, const iom_memory_config &config, uint64_t first,
+                 uint64_t last, uint64_t tick_ps);
 
     TargetSocket &in(uint32_t index);
     iom_memory_image &image();

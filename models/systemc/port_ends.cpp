@@ -30,7 +30,8 @@ void forget_messages(iom_port &port)
 
 // ---- requester -------------------------------------------------------------------------------------
 
-RequesterEnd::RequesterEnd(iom_port &unit_port, const std::string &name, const ModuleTime &time, PayloadPool &pool)
+RequesterEnd::RequesterEnd(iom_port &unit_port, const std::string &name, const ModuleTime &time,
+                           PayloadPool &pool)
     : port(unit_port), socket(name.c_str()), time_(time), pool_(pool)
 {
     socket.bind(*this);
@@ -118,7 +119,8 @@ void RequesterEnd::deliver(void *self, iom_port *, iom_msg *msg)
         payload->release();
 }
 
-tlm::tlm_sync_enum RequesterEnd::nb_transport_bw(Payload &payload, tlm::tlm_phase &phase, sc_core::sc_time &delay)
+tlm::tlm_sync_enum RequesterEnd::nb_transport_bw(Payload &payload, tlm::tlm_phase &phase,
+                                                 sc_core::sc_time &delay)
 {
     if (foreign_ != nullptr)
         return foreign_->backward(payload, phase, delay);
@@ -183,7 +185,8 @@ void ResponderEnd::credit(void *self, iom_port *, iom_cycle arrival)
     end.backward_->nb_transport_bw(end.credit_payload_, phase, delay);
 }
 
-tlm::tlm_sync_enum ResponderEnd::nb_transport_fw(Payload &payload, tlm::tlm_phase &phase, sc_core::sc_time &delay)
+tlm::tlm_sync_enum ResponderEnd::nb_transport_fw(Payload &payload, tlm::tlm_phase &phase,
+                                                 sc_core::sc_time &delay)
 {
     if (foreign_ != nullptr)
         return foreign_->forward(payload, phase, delay);

@@ -33,7 +33,8 @@ using Payload = tlm::tlm_generic_payload;
 /// Sockets may stay unbound (RequesterEnd::required).
 using InitiatorSocket =
     tlm::tlm_initiator_socket<64, tlm::tlm_base_protocol_types, 1, sc_core::SC_ZERO_OR_MORE_BOUND>;
-using TargetSocket = tlm::tlm_target_socket<64, tlm::tlm_base_protocol_types, 1, sc_core::SC_ZERO_OR_MORE_BOUND>;
+using TargetSocket =
+    tlm::tlm_target_socket<64, tlm::tlm_base_protocol_types, 1, sc_core::SC_ZERO_OR_MORE_BOUND>;
 
 /// What a payload of a foreign initiator becomes.
 enum class ForeignAccess : uint8_t {
@@ -58,7 +59,8 @@ class RequesterEnd final : public tlm::tlm_bw_transport_if<>
     /// is not the one the netlist says, std::bad_alloc if memory is out.
     void connect();
 
-    tlm::tlm_sync_enum nb_transport_bw(Payload &payload, tlm::tlm_phase &phase, sc_core::sc_time &delay) override;
+    tlm::tlm_sync_enum nb_transport_bw(Payload &payload, tlm::tlm_phase &phase,
+                                       sc_core::sc_time &delay) override;
     void invalidate_direct_mem_ptr(sc_dt::uint64 first, sc_dt::uint64 last) override;
 
     iom_port &port;
@@ -93,7 +95,8 @@ class ResponderEnd final : public tlm::tlm_fw_transport_if<>
     /// After all RequesterEnds have connected: a socket bound to somebody else gets a ForeignInitiator.
     void connect();
 
-    tlm::tlm_sync_enum nb_transport_fw(Payload &payload, tlm::tlm_phase &phase, sc_core::sc_time &delay) override;
+    tlm::tlm_sync_enum nb_transport_fw(Payload &payload, tlm::tlm_phase &phase,
+                                       sc_core::sc_time &delay) override;
     void b_transport(Payload &payload, sc_core::sc_time &delay) override;
     bool get_direct_mem_ptr(Payload &payload, tlm::tlm_dmi &dmi) override;
     unsigned int transport_dbg(Payload &payload) override;
@@ -102,8 +105,8 @@ class ResponderEnd final : public tlm::tlm_fw_transport_if<>
     TargetSocket socket;
     /// What foreign initiators may ask here, and how.
     ForeignAccess access = ForeignAccess::refused;
-    uint32_t default_source_id = 0;        ///< requester of payloads without IommuExtension
-    iom_link_config link{1, 1, 1, 16};     ///< of a connection to a foreign initiator
+    uint32_t default_source_id = 0;           ///< requester of payloads without IommuExtension
+    iom_link_config link{1, 1, 1, 16};        ///< of a connection to a foreign initiator
     std::function<unsigned(Payload &)> debug; ///< transport_dbg; empty: nothing is transferred
 
   private:

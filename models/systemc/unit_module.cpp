@@ -10,8 +10,8 @@
 namespace iommu_sim
 {
 
-UnitModule::UnitModule(const sc_core::sc_module_name &name, const std::vector<iom_unit *> &units, uint64_t tick_ps,
-                       std::shared_ptr<void> owner, RunControl *control)
+UnitModule::UnitModule(const sc_core::sc_module_name &name, const std::vector<iom_unit *> &units,
+                       uint64_t tick_ps, std::shared_ptr<void> owner, RunControl *control)
     : sc_core::sc_module(name), owner_(std::move(owner)), time_(tick_ps), last_cycle_(time_.last_cycle()),
       control_(control != nullptr ? *control : own_control_)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The log-linear histogram against a sorted list of its values.
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "core/histogram.h"
 #include "core/rng.h"
@@ -100,7 +100,8 @@ TEST(Histogram, quantiles_are_those_of_the_sorted_values)
     for (size_t count : {1, 2, 3, 10, 999, 1000}) {
         std::vector<uint64_t> values = random_values(count, count);
         iom_histogram histogram = histogram_of(values);
-        for (uint32_t per_million : {0u, 1u, 1000u, 250000u, 500000u, 900000u, 990000u, 999000u, 999999u, 1000000u})
+        for (uint32_t per_million :
+             {0u, 1u, 1000u, 250000u, 500000u, 900000u, 990000u, 999000u, 999999u, 1000000u})
             EXPECT_EQ(iom_histogram_quantile(&histogram, per_million), expected_quantile(values, per_million))
                 << count << " values, " << per_million;
         EXPECT_EQ(iom_histogram_quantile(&histogram, 2000000), histogram.maximum);

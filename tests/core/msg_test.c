@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Message pools: reuse, headers, counting, alignment, growth.
+#include <stddef.h>
+
 #include "core/msg.h"
 #include "core/unit.h"
 #include "tests/shim/gtest_c.h"
-
-#include <stddef.h>
 
 struct payload {
     struct iom_msg msg;

@@ -2,12 +2,12 @@
 //
 // Units, ports and groups (core/unit.h, architecture rules 1, 2, 3, 7 and 8) with units that are scripts:
 // each test says in which cycle what is sent and compares when it arrives.
+#include <gtest/gtest.h>
+
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "core/unit.h"
 
@@ -97,7 +97,8 @@ class Script
     std::vector<iom_port> ports_;
 };
 
-const iom_unit_ops Script::ops = {"script", Script::advance, Script::outstanding, nullptr, nullptr, nullptr, nullptr};
+const iom_unit_ops Script::ops = {"script", Script::advance, Script::outstanding, nullptr, nullptr,
+                                  nullptr,  nullptr};
 
 class Units : public ::testing::Test
 {
@@ -131,7 +132,8 @@ class Units : public ::testing::Test
     const char *init(std::vector<iom_unit *> units)
     {
         groups.push_back(std::make_unique<iom_group>());
-        return iom_group_init(groups.back().get(), "group", units.data(), static_cast<uint32_t>(units.size()));
+        return iom_group_init(groups.back().get(), "group", units.data(),
+                              static_cast<uint32_t>(units.size()));
     }
     iom_group &group(size_t index = 0)
     {
@@ -244,7 +246,8 @@ TEST_F(Units, an_inbox_is_ordered_by_arrival_then_by_sending)
         iom_port_send(&sender.port(0), message(), depart);
     EXPECT_EQ(run(), IOM_RUN_IDLE);
     using T = Script::Taken;
-    EXPECT_EQ(receiver.taken, (std::vector<T>{{1, 0, 4}, {5, 0, 1}, {5, 0, 3}, {7, 0, 5}, {10, 0, 0}, {10, 0, 2}}));
+    EXPECT_EQ(receiver.taken,
+              (std::vector<T>{{1, 0, 4}, {5, 0, 1}, {5, 0, 3}, {7, 0, 5}, {10, 0, 0}, {10, 0, 2}}));
     EXPECT_EQ(receiver.calls, (std::vector<iom_cycle>{0, 1, 5, 7, 10}));
 }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The timing wheel against ordered sets: what core/wheel.h promises, restated with std::set and std::map.
+#include <gtest/gtest.h>
+
 #include <map>
 #include <optional>
 #include <set>
 #include <utility>
-
-#include <gtest/gtest.h>
 
 #include "core/rng.h"
 #include "core/wheel.h"

@@ -3,9 +3,9 @@
 // The SystemC kernel against the core kernel: the same netlist must give every unit the same messages in
 // the same cycles whatever the kernel, the partition into modules, the evaluation order inside a cycle
 // and spurious advances (architecture, rules 1 to 8). Every SystemC run is a child process.
-#include <sstream>
-
 #include <gtest/gtest.h>
+
+#include <sstream>
 
 #include "models/systemc/systemc_kernel.h"
 #include "tests/models/support/child_process.h"
@@ -50,8 +50,8 @@ std::string difference(const toy::System &system, const Trace &expected, const T
     if (expected.end != found.end || expected.now != found.now || expected.next != found.next ||
         expected.outstanding != found.outstanding)
         text << "end " << expected.end << ' ' << found.end << ", now " << expected.now << ' ' << found.now
-             << ", next " << expected.next << ' ' << found.next << ", outstanding " << expected.outstanding << ' '
-             << found.outstanding;
+             << ", next " << expected.next << ' ' << found.next << ", outstanding " << expected.outstanding
+             << ' ' << found.outstanding;
     return text.str();
 }
 
@@ -115,15 +115,17 @@ void expect_busy(const Trace &trace, const toy::RandomOptions &options)
     EXPECT_GE(trace.logs[0].size(), 2 * options.requests);
 }
 
-void expect_all_partitions_equal(uint64_t first_seed, uint64_t seeds, const toy::RandomOptions &options, bool shuffle,
-                                 uint64_t tick_ps)
+void expect_all_partitions_equal(uint64_t first_seed, uint64_t seeds, const toy::RandomOptions &options,
+                                 bool shuffle, uint64_t tick_ps)
 {
     for (uint64_t seed = first_seed; seed < first_seed + seeds; seed++) {
         Trace expected = run_core(seed, options);
         expect_busy(expected, options);
         for (int style = 0; style < partition_styles; style++) {
             SCOPED_TRACE("seed " + std::to_string(seed) + " style " + std::to_string(style));
-            EXPECT_EQ(in_child([&] { return compare_systemc(seed, options, style, shuffle, tick_ps, expected); }), "");
+            EXPECT_EQ(
+                in_child([&] { return compare_systemc(seed, options, style, shuffle, tick_ps, expected); }),
+                "");
         }
     }
 }
@@ -207,7 +209,8 @@ std::string compare_segments(uint64_t seed, int style)
     for (unsigned segment = 0; segment < 100; segment++) {
         iom_run_end core_end = core.run(limit, nullptr);
         iom_run_end end = kernel.run(limit, nullptr);
-        std::string text = difference(*system, trace_of(core, *core_system, core_end), trace_of(kernel, *system, end));
+        std::string text =
+            difference(*system, trace_of(core, *core_system, core_end), trace_of(kernel, *system, end));
         if (!text.empty())
             return "segment " + std::to_string(segment) + " limit " + std::to_string(limit) + ": " + text;
         if (end == IOM_RUN_IDLE) {
@@ -232,7 +235,8 @@ TEST(SystemcKernel, a_run_can_be_continued_in_segments)
 }
 
 // Stops when the producer has got `count` responses, then goes on to the end.
-template <typename MakeKernel> std::vector<Trace> run_with_stop(uint64_t seed, uint64_t count, MakeKernel make)
+template <typename MakeKernel>
+std::vector<Trace> run_with_stop(uint64_t seed, uint64_t count, MakeKernel make)
 {
     auto system = toy::random_system(seed, {});
     bool stop = false;
@@ -252,7 +256,8 @@ TEST(SystemcKernel, a_stop_finishes_the_cycle_and_the_run_goes_on)
     for (uint64_t seed = 0; seed < 8; seed++) {
         SCOPED_TRACE(seed);
         uint64_t count = 20 + seed * 7;
-        auto core = run_with_stop(seed, count, [](const iom_netlist &n) { return std::make_unique<CoreKernel>(n); });
+        auto core =
+            run_with_stop(seed, count, [](const iom_netlist &n) { return std::make_unique<CoreKernel>(n); });
         ASSERT_EQ(core[0].end, IOM_RUN_STOPPED);
         ASSERT_EQ(core[1].end, IOM_RUN_IDLE);
         EXPECT_EQ(core[0].logs[0].back().cycle, core[0].now);
@@ -337,13 +342,17 @@ TEST(SystemcKernel, a_second_kernel_in_one_process_is_refused)
 
 TEST(SystemcKernel, a_partition_of_the_wrong_size_is_refused)
 {
-    std::string text = refusal([](toy::System &system) { SystemcKernel kernel(system.netlist, {0, 1}, 1000); });
+    std::string text = refusal([](toy::System &system) {
+        SystemcKernel kernel(system.netlist, {0, 1}, 1000);
+    });
     EXPECT_EQ(text, "child threw: partition: has 2 entries for 3 units");
 }
 
 TEST(SystemcKernel, a_tick_below_the_time_resolution_is_refused)
 {
-    std::string text = refusal([](toy::System &system) { SystemcKernel kernel(system.netlist, {0, 0, 0}, 0); });
+    std::string text = refusal([](toy::System &system) {
+        SystemcKernel kernel(system.netlist, {0, 0, 0}, 0);
+    });
     EXPECT_EQ(text.rfind("child threw: tick_ps", 0), 0u) << text;
 }
 
@@ -366,8 +375,9 @@ TEST(SystemcKernel, zero_latency_stays_inside_a_module)
         SystemcKernel kernel(twin->netlist, {0, 1}, 1000);
         return "accepted";
     });
-    EXPECT_EQ(text, "child threw: partition: the connection of zero latency between producer and server cannot "
-                    "cross modules");
+    EXPECT_EQ(text,
+              "child threw: partition: the connection of zero latency between producer and server cannot "
+              "cross modules");
 }
 
 TEST(CoreKernel, a_request_of_zero_latency_is_served_in_the_same_cycle)

@@ -3,13 +3,13 @@
 // A whole IOMMU among foreign modules: a processor thread programs a VT-d unit through its registers, a
 // device thread does DMA, a foreign memory (or ours) holds tables and data. The same platform is built
 // of one module, of fused modules and of a module per engine; all must take the same time.
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <optional>
 #include <sstream>
-
-#include <gtest/gtest.h>
 
 #include "core/arch/vtd/vtd.h"
 #include "core/arch/vtd/vtd_tables.h"
@@ -25,7 +25,7 @@ using foreign::Manner;
 using foreign::ns;
 
 constexpr uint64_t tick_ps = 1000;
-constexpr uint32_t nic = 0x100;  // 01:00.0
+constexpr uint32_t nic = 0x100;   // 01:00.0
 constexpr uint32_t other = 0x200; // attached nowhere
 constexpr uint64_t iova = 0x40000000, page = 0x7000;
 
@@ -61,8 +61,10 @@ class Tables
             require(error);
         bool ok = ops_.attach(software_, nic, IOM_NO_PASID, 1, IOM_SOFTWARE_TRANSLATE) == IOM_SOFTWARE_OK;
         // Two pages, side by side in iova, apart in memory.
-        ok = ok && ops_.map(software_, 1, iova, page, 12, IOM_PERM_READ | IOM_PERM_WRITE, nullptr) == IOM_SOFTWARE_OK;
-        ok = ok && ops_.map(software_, 1, iova + 0x1000, page + 0x8000, 12, IOM_PERM_READ, nullptr) == IOM_SOFTWARE_OK;
+        ok = ok && ops_.map(software_, 1, iova, page, 12, IOM_PERM_READ | IOM_PERM_WRITE, nullptr) ==
+                       IOM_SOFTWARE_OK;
+        ok = ok && ops_.map(software_, 1, iova + 0x1000, page + 0x8000, 12, IOM_PERM_READ, nullptr) ==
+                       IOM_SOFTWARE_OK;
         require(ok ? nullptr : "tables cannot be built");
     }
     ~Tables()
@@ -330,7 +332,8 @@ tlm::tlm_response_status dma(foreign::Thread &device, tlm::tlm_command command, 
     return device.access(command, address, data, bytes, &extension, IommuExtension::ID);
 }
 
-unsigned debug(foreign::Thread &device, tlm::tlm_command command, uint64_t address, void *data, unsigned bytes)
+unsigned debug(foreign::Thread &device, tlm::tlm_command command, uint64_t address, void *data,
+               unsigned bytes)
 {
     foreign::Payload payload;
     payload.set_command(command);
@@ -359,22 +362,26 @@ void exercise(foreign::Thread &device, Text &text, std::vector<double> &times)
     text.equal("debug word", back, word);
 
     unsigned char bytes[16];
-    text.equal("across pages", dma(device, tlm::TLM_READ_COMMAND, iova + 0xff8, bytes, 16, from(extension, nic)),
+    text.equal("across pages",
+               dma(device, tlm::TLM_READ_COMMAND, iova + 0xff8, bytes, 16, from(extension, nic)),
                tlm::TLM_OK_RESPONSE);
     text.equal("first half", std::string(bytes, bytes + 8), "one page");
     text.equal("second half", std::string(bytes + 8, bytes + 16), "the next");
     times.push_back(now_ns());
 
-    text.equal("no permission", dma(device, tlm::TLM_WRITE_COMMAND, iova + 0x1000, &word, 8, from(extension, nic)),
+    text.equal("no permission",
+               dma(device, tlm::TLM_WRITE_COMMAND, iova + 0x1000, &word, 8, from(extension, nic)),
                tlm::TLM_ADDRESS_ERROR_RESPONSE);
     text.equal("outcome", unsigned{extension.outcome}, unsigned{IOM_OUTCOME_FAULT});
     times.push_back(now_ns());
-    text.equal("not mapped", dma(device, tlm::TLM_READ_COMMAND, iova + 0x5000, &word, 8, from(extension, nic)),
+    text.equal("not mapped",
+               dma(device, tlm::TLM_READ_COMMAND, iova + 0x5000, &word, 8, from(extension, nic)),
                tlm::TLM_ADDRESS_ERROR_RESPONSE);
     text.equal("not attached", dma(device, tlm::TLM_READ_COMMAND, iova, &word, 8, from(extension, other)),
                tlm::TLM_ADDRESS_ERROR_RESPONSE);
     text.equal("debug not mapped", debug(device, tlm::TLM_READ_COMMAND, iova + 0x5000, &word, 8), 0u);
-    text.equal("debug stops at the unmapped page", debug(device, tlm::TLM_READ_COMMAND, iova + 0x1ffc, bytes, 16), 4u);
+    text.equal("debug stops at the unmapped page",
+               debug(device, tlm::TLM_READ_COMMAND, iova + 0x1ffc, bytes, 16), 4u);
     times.push_back(now_ns());
 }
 
@@ -426,10 +433,17 @@ std::string run_platform(const PlatformOptions &options)
     });
     cpu.socket.bind(iommu.mmio());
     device.socket.bind(iommu.in());
-    iommu.memory().bind(own ? static_cast<tlm::tlm_base_target_socket_b<64> &>(own->in(0)) : data_port->socket);
-    iommu.table().bind(own ? static_cast<tlm::tlm_base_target_socket_b<64> &>(own->in(1)) : table_port->socket);
+    iommu.memory().bind(own ? static_cast<tlm::tlm_base_target_socket_b<64> &>(own->in(0))
+                            : data_port->socket);
+    iommu.table().bind(own ? static_cast<tlm::tlm_base_target_socket_b<64> &>(own->in(1))
+                           : table_port->socket);
+    const foreign::Memory::Content before = *content;
     sc_core::sc_start();
 
+    // Only accessed and dirty bits change in the tables.
+    auto tables_begin = before.lower_bound(0x100000);
+    bool tables_changed = !std::equal(tables_begin, before.end(), content->lower_bound(0x100000));
+    text.equal("tables changed", tables_changed, options.clear_accessed_dirty);
     text.equal("cpu finished", cpu.finished, true);
     text.equal("device finished", device.finished, true);
     text.equal("payloads in use", iommu.payloads_in_use(), 0u);
@@ -495,8 +509,8 @@ TEST(SystemcPlatform, scalable_mode_works_among_foreign_modules)
 
 TEST(SystemcPlatform, memories_of_every_manner_serve_walks_and_dma)
 {
-    for (Manner manner : {Manner::completes, Manner::responds, Manner::accepts, Manner::phases,
-                          Manner::skips_end_req}) {
+    for (Manner manner :
+         {Manner::completes, Manner::responds, Manner::accepts, Manner::phases, Manner::skips_end_req}) {
         SCOPED_TRACE(static_cast<int>(manner));
         PlatformOptions options{Build::one_module, IOM_VTD_MODE_FIRST_STAGE};
         options.manner = manner;

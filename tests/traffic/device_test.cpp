@@ -2,14 +2,13 @@
 //
 // The endpoint device between a generator and a responder of fixed latency: cycles of sending from closed
 // formulas, limits, statistics, and independence of how often the unit is called.
-#include "traffic/device.h"
-
 #include <gtest/gtest.h>
 
 #include <memory>
 #include <tuple>
 
 #include "tests/traffic/support/mock_responder.h"
+#include "traffic/device.h"
 
 using iommu_sim::test::Bench;
 using iommu_sim::test::connect;
@@ -59,7 +58,8 @@ Device make(const iom_device_config &config, const iom_generator_config &traffic
 
 /// Runs a device against a responder; request and answer take one cycle on the way each.
 struct Rig {
-    Rig(const iom_device_config &config, const iom_generator_config &traffic, iom_cycle latency, uint32_t depth = 0)
+    Rig(const iom_device_config &config, const iom_generator_config &traffic, iom_cycle latency,
+        uint32_t depth = 0)
         : device(make(config, traffic)), responder("responder", 1, latency)
     {
         connect(iom_device_port(device.get()), responder.port(0), depth);
@@ -133,9 +133,13 @@ TEST(Device, issue_interval_spaces_requests)
 
 TEST(Device, offered_load_is_exact)
 {
-    for (const auto &[requests, cycles, burst] :
-         {std::tuple{1u, 1u, 1u}, {3u, 10u, 1u}, {37u, 1000u, 1u}, {999u, 1000u, 1u}, {50u, 1000u, 8u}, {333u, 1000u, 5u},
-          {1u, 100000u, 3u}}) {
+    for (const auto &[requests, cycles, burst] : {std::tuple{1u, 1u, 1u},
+                                                  {3u, 10u, 1u},
+                                                  {37u, 1000u, 1u},
+                                                  {999u, 1000u, 1u},
+                                                  {50u, 1000u, 8u},
+                                                  {333u, 1000u, 5u},
+                                                  {1u, 100000u, 3u}}) {
         iom_device_config config{};
         config.outstanding = 1000;
         config.rate_requests = requests;
@@ -163,7 +167,9 @@ TEST(Device, a_delayed_device_catches_up)
     config.rate_cycles = 10;
     config.requests = 200;
     Rig run(config, sequential(), 0);
-    run.responder.latency_of = [&](const iom_msg &) -> iom_cycle { return run.responder.dma.size() < 60 ? 1000 : 4; };
+    run.responder.latency_of = [&](const iom_msg &) -> iom_cycle {
+        return run.responder.dma.size() < 60 ? 1000 : 4;
+    };
     run.run();
     std::vector<iom_cycle> seen;
     for (const SeenDma &dma : run.responder.dma)
@@ -214,8 +220,8 @@ TEST(Device, results_are_counted)
     auto traffic = sequential();
     traffic.read_ppm = 500000;
     Rig run(config, traffic, 5);
-    const iom_outcome outcomes[] = {IOM_OUTCOME_ADDRESS, IOM_OUTCOME_BYPASS, IOM_OUTCOME_INTERRUPT, IOM_OUTCOME_FAULT,
-                                    IOM_OUTCOME_DENIED, IOM_OUTCOME_ADDRESS};
+    const iom_outcome outcomes[] = {IOM_OUTCOME_ADDRESS, IOM_OUTCOME_BYPASS, IOM_OUTCOME_INTERRUPT,
+                                    IOM_OUTCOME_FAULT,   IOM_OUTCOME_DENIED, IOM_OUTCOME_ADDRESS};
     run.responder.judge = [&](const SeenDma &dma) { return outcomes[dma.id % 6]; };
     uint64_t total = 0;
     run.run();
@@ -247,7 +253,9 @@ TEST(Device, hook_hears_of_every_completion)
     iom_device_config config{};
     config.outstanding = 3;
     config.requests = 30;
-    config.on_completed = [](void *context, uint64_t total) { static_cast<std::vector<uint64_t> *>(context)->push_back(total); };
+    config.on_completed = [](void *context, uint64_t total) {
+        static_cast<std::vector<uint64_t> *>(context)->push_back(total);
+    };
     config.on_completed_context = &totals;
     Rig run(config, sequential(), 5);
     run.run();

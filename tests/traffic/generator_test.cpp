@@ -3,8 +3,6 @@
 // Generators: exact sequences where they are fixed, distributions against independent computations
 // (fixed seeds, bounds exceeded with probability below 10^-4), and the order of dependent requests under
 // random completion.
-#include "traffic/generator.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -15,6 +13,8 @@
 #include <random>
 #include <set>
 #include <vector>
+
+#include "traffic/generator.h"
 
 namespace
 {
@@ -213,8 +213,8 @@ TEST(Generator, read_share_is_that_of_the_configuration)
             const auto request = next(generator);
             const bool write = (request.flags & IOM_REQ_WRITE) != 0;
             reads += !write;
-            ASSERT_EQ(request.flags, write ? IOM_REQ_WRITE | IOM_REQ_POSTED | IOM_REQ_PRIV
-                                           : IOM_REQ_EXEC | IOM_REQ_PRIV);
+            ASSERT_EQ(request.flags,
+                      write ? IOM_REQ_WRITE | IOM_REQ_POSTED | IOM_REQ_PRIV : IOM_REQ_EXEC | IOM_REQ_PRIV);
         }
         const double share = ppm / 1e6;
         if (ppm == 0 || ppm == IOM_PPM) {
@@ -247,7 +247,8 @@ TEST(Generator, zipf_pages_have_the_popularity_of_their_rank)
     double sum = 0;
     for (unsigned k = 1; k <= 64; k++) {
         const double expected = samples / (k * total);
-        sum += (static_cast<double>(seen[k - 1]) - expected) * (static_cast<double>(seen[k - 1]) - expected) / expected;
+        sum += (static_cast<double>(seen[k - 1]) - expected) * (static_cast<double>(seen[k - 1]) - expected) /
+               expected;
     }
     EXPECT_LT(sum, 113.0);
 }
@@ -256,7 +257,8 @@ TEST(Generator, zipf_groups_pages_into_blocks_when_there_are_too_many)
 {
     auto config = stream(IOM_GENERATOR_ZIPF);
     config.base_iova = 0;
-    config.window_bytes = (UINT64_C(1) << 33) + 4096; // 2^21 + 1 pages: blocks of 16 KiB, the last of one page
+    config.window_bytes =
+        (UINT64_C(1) << 33) + 4096; // 2^21 + 1 pages: blocks of 16 KiB, the last of one page
     const auto generator = make(config);
     std::map<uint64_t, unsigned> blocks;
     for (unsigned i = 0; i < 200000; i++) {
@@ -279,7 +281,8 @@ TEST(Generator, zipf_groups_pages_into_blocks_when_there_are_too_many)
 TEST(Generator, sequences_are_the_same_everywhere)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (const auto kind : {IOM_GENERATOR_SEQUENTIAL, IOM_GENERATOR_STRIDED, IOM_GENERATOR_UNIFORM, IOM_GENERATOR_ZIPF}) {
+    for (const auto kind :
+         {IOM_GENERATOR_SEQUENTIAL, IOM_GENERATOR_STRIDED, IOM_GENERATOR_UNIFORM, IOM_GENERATOR_ZIPF}) {
         auto config = stream(kind);
         config.read_ppm = 700000;
         config.request_bytes = 300;
@@ -410,8 +413,10 @@ TEST(Nvme, read_command_step_by_step)
         EXPECT_EQ(request.klass, IOM_TRAFFIC_RING);
         EXPECT_EQ(request.flags & IOM_REQ_WRITE, 0);
         iom_traffic_request other{};
-        EXPECT_FALSE(iom_generator_next(generator.get(), 0, true, &other)) << "data before the command is known";
-        EXPECT_EQ(iom_generator_completed(generator.get(), 0, request.token, false, &end), IOM_GENERATOR_GOING_ON);
+        EXPECT_FALSE(iom_generator_next(generator.get(), 0, true, &other))
+            << "data before the command is known";
+        EXPECT_EQ(iom_generator_completed(generator.get(), 0, request.token, false, &end),
+                  IOM_GENERATOR_GOING_ON);
         for (unsigned piece = 0; piece < 16; piece++) {
             request = next(generator);
             EXPECT_EQ(request.iova, config.base_iova + 2 * 4096 + command * 4096 + piece * 256);
@@ -421,8 +426,10 @@ TEST(Nvme, read_command_step_by_step)
             EXPECT_FALSE(request.first);
         }
         for (unsigned piece = 0; piece < 16; piece++) {
-            EXPECT_FALSE(iom_generator_next(generator.get(), 0, true, &other)) << "completion before the data";
-            EXPECT_EQ(iom_generator_completed(generator.get(), 0, request.token, false, &end), IOM_GENERATOR_GOING_ON);
+            EXPECT_FALSE(iom_generator_next(generator.get(), 0, true, &other))
+                << "completion before the data";
+            EXPECT_EQ(iom_generator_completed(generator.get(), 0, request.token, false, &end),
+                      IOM_GENERATOR_GOING_ON);
         }
         request = next(generator);
         EXPECT_EQ(request.iova, config.base_iova + 4096 + command % 2 * 16); // completion entry
@@ -528,13 +535,15 @@ TEST(Nvme, order_and_buffers_under_random_completion)
                     } else if (request.klass == IOM_TRAFFIC_DATA) {
                         ASSERT_TRUE(command.fetched);
                         ASSERT_FALSE(command.completion);
-                        ASSERT_TRUE(command.first == UINT64_MAX || request.iova == command.first + command.bytes);
+                        ASSERT_TRUE(command.first == UINT64_MAX ||
+                                    request.iova == command.first + command.bytes);
                         command.first = std::min(command.first, request.iova);
                         command.bytes += request.bytes;
                         command.reads = (request.flags & IOM_REQ_WRITE) == 0;
                         for (const auto &[token, other] : commands) {
                             if (token != request.token && other.first != UINT64_MAX) {
-                                ASSERT_TRUE(other.first + 1536 <= command.first || command.first + 1536 <= other.first);
+                                ASSERT_TRUE(other.first + 1536 <= command.first ||
+                                            command.first + 1536 <= other.first);
                             }
                         }
                     } else {
@@ -546,7 +555,8 @@ TEST(Nvme, order_and_buffers_under_random_completion)
                         command.completion = true;
                     }
                 },
-                [&](const iom_traffic_request &request, iom_generator_progress progress, const iom_generator_end &end) {
+                [&](const iom_traffic_request &request, iom_generator_progress progress,
+                    const iom_generator_end &end) {
                     Command &command = commands[request.token];
                     command.fetched = true;
                     if (request.klass == IOM_TRAFFIC_DATA)
@@ -681,7 +691,8 @@ TEST(Nic, frames_of_both_directions_under_random_completion)
                 ASSERT_EQ(frame.transmit, (request.flags & IOM_REQ_WRITE) == 0);
                 frame.bytes += request.bytes;
             },
-            [&](const iom_traffic_request &request, iom_generator_progress progress, const iom_generator_end &end) {
+            [&](const iom_traffic_request &request, iom_generator_progress progress,
+                const iom_generator_end &end) {
                 if (request.klass == IOM_TRAFFIC_RING) {
                     for (uint64_t at = request.iova; at < request.iova + request.bytes; at += 16) {
                         ASSERT_NE(descriptors[at], 2) << "fetched while its frame is in progress";
@@ -826,7 +837,8 @@ TEST(GeneratorConfig, unusable_ones_are_named)
         {"stride_bytes", strided, [](C &c) { c.stride_bytes = c.window_bytes + 1; }},
         {"zipf_exponent_ppm", zipf, [](C &c) { c.zipf_exponent_ppm = 10000001; }},
         {"zipf_block_bytes", zipf, [](C &c) { c.zipf_block_bytes = 6000; }},
-        {"zipf_block_bytes", zipf, [](C &c) { c.zipf_block_bytes = 4096, c.window_bytes = UINT64_C(1) << 33; }},
+        {"zipf_block_bytes", zipf,
+         [](C &c) { c.zipf_block_bytes = 4096, c.window_bytes = UINT64_C(1) << 33; }},
         {"queue_depth", nvme(), [](C &c) { c.queue_depth = 0; }},
         {"ring_entries", nvme(), [](C &c) { c.ring_entries = c.queue_depth; }},
         {"block_bytes", nvme(), [](C &c) { c.block_bytes = 100; }},

@@ -2,13 +2,13 @@
 //
 // Zipf weights against long double pow(), the alias table against the weights it was made of, and
 // sampled frequencies against the distribution.
-#include "traffic/zipf.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <numeric>
 #include <vector>
+
+#include "traffic/zipf.h"
 
 namespace
 {
@@ -22,11 +22,13 @@ std::vector<uint64_t> weights(uint32_t items, uint32_t exponent_ppm)
 
 TEST(Zipf, weights_follow_the_power_law)
 {
-    for (const uint32_t exponent : {0u, 1u, 10000u, 500000u, 990000u, 1000000u, 1500000u, 3333333u, 10000000u}) {
+    for (const uint32_t exponent :
+         {0u, 1u, 10000u, 500000u, 990000u, 1000000u, 1500000u, 3333333u, 10000000u}) {
         const auto list = weights(200000, exponent);
         for (uint32_t rank = 1; rank <= list.size(); rank += rank < 2000 ? 1 : 997) {
             const long double exact =
-                std::pow(static_cast<long double>(rank), -static_cast<long double>(exponent) / 1e6L) * 0x1p42L;
+                std::pow(static_cast<long double>(rank), -static_cast<long double>(exponent) / 1e6L) *
+                0x1p42L;
             const long double error = std::fabs(static_cast<long double>(list[rank - 1]) - exact);
             ASSERT_LE(error, 1.0L + exact * 0x1p-32L) << "rank " << rank << " exponent " << exponent;
         }
@@ -67,7 +69,8 @@ double chi_square(const std::vector<uint64_t> &seen, const std::vector<double> &
     double sum = 0;
     for (size_t i = 0; i < seen.size(); i++) {
         const double expected = probability[i] * samples;
-        sum += (static_cast<double>(seen[i]) - expected) * (static_cast<double>(seen[i]) - expected) / expected;
+        sum +=
+            (static_cast<double>(seen[i]) - expected) * (static_cast<double>(seen[i]) - expected) / expected;
     }
     return sum;
 }

@@ -40,6 +40,9 @@ struct iom_vtd_config {
         uint16_t fault_records;       ///< number of fault recording registers
         uint32_t fault_offset;        ///< byte offset of fault recording register 0
         uint32_t iotlb_offset;        ///< byte offset of the invalidate address register
+        /// Permissions of cached translations, by rights of the tables and controls of the context
+        /// (vtd_internal.h): a look-up is on the path of every DMA, working them out is not.
+        uint8_t permissions[1u << 14];
     } derived;
 };
 

@@ -95,6 +95,17 @@ static void derive_first_stage(struct iom_vtd_config *config)
     config->derived.first_leaf[1] &= ~IOM_VTD_FS_LARGE;
 }
 
+static void derive_permissions(struct iom_vtd_config *config)
+{
+    static_assert(sizeof config->derived.permissions == 1u << (VTD_RIGHTS_BITS + VTD_CONTROLS_BITS),
+                  "one byte for each combination");
+    for (uint32_t i = 0; i < sizeof config->derived.permissions; i++) {
+        uint64_t rights = iom_low_bits(i, VTD_RIGHTS_BITS);
+        uint64_t controls = (uint64_t)(i >> VTD_RIGHTS_BITS) << VTD_CONTROLS_SHIFT;
+        config->derived.permissions[i] = vtd_permissions(rights, controls, false);
+    }
+}
+
 const char *iom_vtd_config_finish(struct iom_vtd_config *config)
 {
     uint64_t cap = config->cap;
@@ -120,6 +131,7 @@ const char *iom_vtd_config_finish(struct iom_vtd_config *config)
     derive_structures(config);
     derive_second_stage(config);
     derive_first_stage(config);
+    derive_permissions(config);
     return NULL;
 }
 

@@ -72,6 +72,20 @@ enum vtd_kind {
 /// permission does not need the dirty flags (the walk that may still set them asks so).
 uint8_t vtd_permissions(uint64_t rights, uint64_t controls, bool assume_dirty);
 
+#define VTD_RIGHTS_BITS 9u
+/// Controls of a context that permissions depend on: WPE, NXE, SMEP, EAFE, SSADE.
+#define VTD_CONTROLS_SHIFT 10u
+#define VTD_CONTROLS_BITS 5u
+
+/// vtd_permissions(rights, controls, false) from the table of the configuration.
+static inline uint8_t vtd_cached_permissions(const struct iom_vtd_config *config, uint64_t rights,
+                                             uint64_t controls)
+{
+    uint64_t index = (rights & ((1u << VTD_RIGHTS_BITS) - 1)) |
+                     ((controls >> VTD_CONTROLS_SHIFT) & ((1u << VTD_CONTROLS_BITS) - 1)) << VTD_RIGHTS_BITS;
+    return config->derived.permissions[index];
+}
+
 // ---- tags ----------------------------------------------------------------------------------------
 
 enum vtd_stage {

@@ -272,14 +272,13 @@ void vtd_apply_pasid(const struct iom_arch *arch, struct iom_xlate *x, const str
 
 void vtd_apply_leaf(const struct iom_arch *arch, struct iom_xlate *x, const struct iom_leaf *leaf)
 {
-    (void)arch;
     uint64_t output = leaf->output | iom_low_bits(x->address, leaf->size_log2);
     if (vtd_is_interrupt_address(output)) {
         vtd_refuse_translation(x, x->context.kind == VTD_KIND_LEGACY ? IOM_VTD_FAULT_INTERRUPT_OUTPUT
                                                                      : IOM_VTD_FAULT_SM_INTERRUPT_ADDRESS);
         return;
     }
-    uint8_t permissions = vtd_permissions(leaf->attributes, x->context.attributes, false);
+    uint8_t permissions = vtd_cached_permissions(vtd_config(arch), leaf->attributes, x->context.attributes);
     // A translation completion grants what was asked for, and only to the mode that asked.
     if (x->flags & IOM_REQ_TRANSLATE)
         permissions &= vtd_needed_permissions(x);
@@ -396,7 +395,7 @@ bool vtd_use(const struct iom_arch *arch, const struct iom_view *view, struct io
     }
     const struct iom_leaf *leaf = payload;
     uint8_t needed = vtd_needed_permissions(x);
-    if ((vtd_permissions(leaf->attributes, x->context.attributes, false) & needed) != needed)
+    if (needed & (uint8_t)~vtd_cached_permissions(vtd_config(arch), leaf->attributes, x->context.attributes))
         return false;
     vtd_apply_leaf(arch, x, leaf);
     return true;

@@ -33,9 +33,9 @@ void Thread::run()
     finished = true;
 }
 
-tlm::tlm_response_status Thread::access(tlm::tlm_command command, uint64_t address, void *data, unsigned bytes,
-                                        tlm::tlm_extension_base *extension, unsigned extension_id,
-                                        sc_core::sc_time delay)
+tlm::tlm_response_status Thread::access(tlm::tlm_command command, uint64_t address, void *data,
+                                        unsigned bytes, tlm::tlm_extension_base *extension,
+                                        unsigned extension_id, sc_core::sc_time delay)
 {
     Payload payload;
     payload.set_command(command);
@@ -173,8 +173,8 @@ void Sender::free(Payload *payload)
 
 Memory::Memory(const sc_core::sc_module_name &name, Manner manner, sc_core::sc_time accept_time,
                sc_core::sc_time latency, std::shared_ptr<Content> content)
-    : sc_core::sc_module(name), socket("socket"), content_(std::move(content)), manner_(manner), accept_time_(accept_time), latency_(latency),
-      queue_(this, &Memory::later)
+    : sc_core::sc_module(name), socket("socket"), content_(std::move(content)), manner_(manner),
+      accept_time_(accept_time), latency_(latency), queue_(this, &Memory::later)
 {
     socket.bind(*this);
 }
@@ -229,7 +229,8 @@ tlm::tlm_sync_enum Memory::nb_transport_fw(Payload &payload, tlm::tlm_phase &pha
         problems += "BEGIN_REQ before END_REQ of the one before; ";
     begins.push_back(now_ns(delay));
     auto respond_now = [&] {
-        payload.set_response_status(perform(payload) ? tlm::TLM_OK_RESPONSE : tlm::TLM_ADDRESS_ERROR_RESPONSE);
+        payload.set_response_status(perform(payload) ? tlm::TLM_OK_RESPONSE
+                                                     : tlm::TLM_ADDRESS_ERROR_RESPONSE);
     };
     switch (manner_) {
     case Manner::completes:

@@ -98,19 +98,20 @@ class Memory : public sc_core::sc_module, public tlm::tlm_fw_transport_if<>
 {
   public:
     using Content = std::map<uint64_t, unsigned char>; ///< what is not there reads as 0
-    Memory(const sc_core::sc_module_name &name, Manner manner, sc_core::sc_time accept_time, sc_core::sc_time latency,
-           std::shared_ptr<Content> content = std::make_shared<Content>());
+    Memory(const sc_core::sc_module_name &name, Manner manner, sc_core::sc_time accept_time,
+           sc_core::sc_time latency, std::shared_ptr<Content> content = std::make_shared<Content>());
 
     tlm::tlm_target_socket<64> socket;
-    uint64_t limit = UINT64_MAX;             ///< addresses from here on do not answer
-    std::vector<double> begins;              ///< when requests began, in nanoseconds
-    uint64_t ignored = 0;                    ///< TLM_IGNORE_COMMANDs seen
+    uint64_t limit = UINT64_MAX; ///< addresses from here on do not answer
+    std::vector<double> begins;  ///< when requests began, in nanoseconds
+    uint64_t ignored = 0;        ///< TLM_IGNORE_COMMANDs seen
     std::string problems;
 
     void poke(uint64_t address, uint64_t word);
     uint64_t peek(uint64_t address) const;
 
-    tlm::tlm_sync_enum nb_transport_fw(Payload &payload, tlm::tlm_phase &phase, sc_core::sc_time &delay) override;
+    tlm::tlm_sync_enum nb_transport_fw(Payload &payload, tlm::tlm_phase &phase,
+                                       sc_core::sc_time &delay) override;
     void b_transport(Payload &payload, sc_core::sc_time &delay) override;
     bool get_direct_mem_ptr(Payload &, tlm::tlm_dmi &) override
     {

@@ -26,7 +26,8 @@ Unit::Unit(const std::string &name, uint32_t requesters, uint32_t responders, ui
     iom_unit_init(&header_.unit, &ops, name.c_str(), ports_.data(), static_cast<uint32_t>(ports_.size()));
     header_.self = this;
     for (uint32_t i = 0; i < ports_.size(); i++)
-        port_names_.push_back(i < requesters ? "out" + std::to_string(i) : "in" + std::to_string(i - requesters));
+        port_names_.push_back(i < requesters ? "out" + std::to_string(i)
+                                             : "in" + std::to_string(i - requesters));
     for (uint32_t i = 0; i < ports_.size(); i++)
         iom_port_init(&header_.unit, i, port_names_[i].c_str(), i < requesters);
     iom_rng_seed(&rng_, seed, name.c_str());
@@ -342,8 +343,8 @@ class Builder
         all.insert(all.end(), reports_.begin(), reports_.end());
         for (size_t first = 0, n = 0; first < all.size(); n++) {
             auto count = static_cast<uint32_t>(std::min<size_t>(draw(1, 3), all.size() - first));
-            auto &server =
-                system_->add<Server>("server" + std::to_string(n), count, draw(1, 3), draw(1, 30), false, seed_);
+            auto &server = system_->add<Server>("server" + std::to_string(n), count, draw(1, 3), draw(1, 30),
+                                                false, seed_);
             set_clock(server);
             for (uint32_t i = 0; i < count; i++)
                 system_->connect(*all[first + i], server.in(i), link());

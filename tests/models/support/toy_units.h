@@ -141,7 +141,8 @@ class Server final : public Unit
 {
   public:
     /// With `mute` it takes requests and never answers (deadlock).
-    Server(const std::string &name, uint32_t inputs, uint32_t per_cycle, uint64_t latency, bool mute, uint64_t seed);
+    Server(const std::string &name, uint32_t inputs, uint32_t per_cycle, uint64_t latency, bool mute,
+           uint64_t seed);
 
   private:
     iom_cycle advance(iom_cycle now) override;

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Generated documents are up to date, and the statistics document has every statistic that a result
+# file can have.
+import re
+import unittest
+
+from support import CONFIGS, ROOT, ProgramTest
+
+
+class Docs(ProgramTest):
+    def test_committed_documents_are_what_the_program_prints(self):
+        for name in ("configuration", "statistics"):
+            committed = (ROOT / "docs" / f"{name}.md").read_text()
+            self.assertEqual(self.good("docs", name), committed,
+                             f"run: iommu-sim docs {name} > docs/{name}.md")
+
+    def test_every_statistic_is_documented(self):
+        documented = {}
+        groups = []
+        for line in self.good("docs", "statistics").splitlines():
+            if line.startswith("## "):
+                groups = re.findall(r"`(\w+)`", line) or [line[3:]]
+            elif row := re.match(r"\| `(\w+)` \|", line):
+                for group in groups:
+                    documented.setdefault(group, []).append(row[1])
+        seen = set()
+        for path in CONFIGS:
+            result = self.result(path, "--requests", "100", "--set", "run.warmup_requests=0")
+            for unit in result["phases"]["region_of_interest"]["statistics"].values():
+                for group, statistics in unit.items():
+                    self.assertEqual(list(statistics), documented[group], f"{path.name}: {group}")
+                    seen.add(group)
+            self.assertEqual(list(result["derived"]), documented["Derived values"])
+        self.assertEqual(seen, set(documented) - {"Derived values"})
+
+    def test_links_between_documents_lead_somewhere(self):
+        for path in [ROOT / "README.md", *(ROOT / "docs").glob("**/*.md")]:
+            for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text()):
+                if not target.startswith(("http:", "https:", "mailto:")):
+                    self.assertTrue((path.parent / target).exists(), f"{path.relative_to(ROOT)}: {target}")
+
+
+if __name__ == "__main__":
+    unittest.main()
