@@ -96,8 +96,16 @@ bool iom_memory_image_add_range(struct iom_memory_image *image, uint64_t first, 
     return true;
 }
 
+static bool in_first_range(const struct iom_memory_image *image, uint64_t address, uint64_t bytes)
+{
+    return image->range_count != 0 && address >= image->ranges[0].first && address <= image->ranges[0].last &&
+           bytes <= image->ranges[0].last - address;
+}
+
 bool iom_memory_image_answers(const struct iom_memory_image *image, uint64_t address, uint64_t bytes)
 {
+    if (in_first_range(image, address, bytes))
+        return true;
     // A request may span adjacent ranges: advance through whichever range holds the next byte.
     if (bytes != 0 && address > UINT64_MAX - (bytes - 1))
         return false;
@@ -170,6 +178,14 @@ bool iom_memory_image_read(const struct iom_memory_image *image, uint64_t addres
 {
     if (!iom_memory_image_answers(image, address, bytes))
         return false;
+    if (bytes == 8 && address % 8 == 0) { // a table entry
+        const uint8_t *page = find_page(image, address >> IOM_PAGE_LOG2);
+        if (page != NULL)
+            memcpy(data, page + address % IOM_PAGE_BYTES, 8);
+        else
+            memset(data, 0, 8);
+        return true;
+    }
     uint8_t *to = data;
     while (bytes != 0) {
         size_t offset = address % IOM_PAGE_BYTES;

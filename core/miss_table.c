@@ -13,16 +13,21 @@ bool iom_miss_table_init(struct iom_miss_table *table, uint32_t capacity, uint32
     table->merges = merges;
     table->entries = calloc(capacity, sizeof *table->entries);
     table->signatures = calloc(capacity, sizeof *table->signatures);
-    if (table->entries != NULL && table->signatures != NULL)
-        return true;
-    iom_miss_table_free(table);
-    return false;
+    table->free = calloc((capacity + 63) / 64, sizeof *table->free);
+    if (table->entries == NULL || table->signatures == NULL || table->free == NULL) {
+        iom_miss_table_free(table);
+        return false;
+    }
+    for (uint32_t i = 0; i < capacity; i++)
+        table->free[i / 64] |= UINT64_C(1) << (i % 64);
+    return true;
 }
 
 void iom_miss_table_free(struct iom_miss_table *table)
 {
     free(table->entries);
     free(table->signatures);
+    free(table->free);
     memset(table, 0, sizeof *table);
 }
 
@@ -40,7 +45,13 @@ static uint64_t sign(uint8_t what, const struct iom_tag *key, uint32_t fields)
         hash = (hash ^ key->substream) * UINT64_C(0xc4ceb9fe1a85ec53);
     if (fields & IOM_TAG_DOMAIN)
         hash = (hash ^ key->domain) * UINT64_C(0x94d049bb133111eb);
-    return (hash << 3) | (uint64_t)(what + 1u);
+    // The low byte selects the filter's counter: take it from the best mixed bits.
+    return ((hash ^ hash >> 32) << 10) | (hash >> 56) << 2 | (uint64_t)(what + 1u);
+}
+
+static uint16_t *filter_of(struct iom_miss_table *table, uint64_t signature)
+{
+    return &table->filter[signature % 256];
 }
 
 static bool same(const struct iom_tag *a, const struct iom_tag *b, uint32_t fields)
@@ -60,6 +71,8 @@ int32_t iom_miss_table_find(const struct iom_miss_table *table, uint8_t what, co
     if (table->used == 0)
         return -1;
     uint64_t signature = sign(what, key, fields);
+    if (table->filter[signature % 256] == 0)
+        return -1;
     for (uint32_t i = 0; i < table->capacity; i++) {
         if (table->signatures[i] == signature && !table->entries[i].poisoned &&
             same(&table->entries[i].key, key, fields))
@@ -73,10 +86,13 @@ int32_t iom_miss_table_allocate(struct iom_miss_table *table, uint8_t what, cons
 {
     if (table->used == table->capacity)
         return -1;
-    uint32_t index = 0;
-    while (table->signatures[index] != 0)
-        index++;
+    uint32_t word = 0;
+    while (table->free[word] == 0)
+        word++;
+    uint32_t index = word * 64 + iom_ctz64(table->free[word]);
+    table->free[word] &= table->free[word] - 1;
     table->signatures[index] = sign(what, key, fields);
+    ++*filter_of(table, table->signatures[index]);
     table->entries[index] = (struct iom_miss){.key = *key, .primary = primary, .what = what, .used = true};
     table->used++;
     return (int32_t)index;
@@ -99,7 +115,9 @@ bool iom_miss_table_merge(struct iom_miss_table *table, int32_t index, struct io
 
 void iom_miss_table_release(struct iom_miss_table *table, int32_t index)
 {
+    --*filter_of(table, table->signatures[index]);
     table->signatures[index] = 0;
+    table->free[index / 64] |= UINT64_C(1) << (index % 64);
     table->entries[index].used = false;
     table->used--;
 }

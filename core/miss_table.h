@@ -29,6 +29,9 @@ struct iom_miss {
 struct iom_miss_table {
     struct iom_miss *entries;
     uint64_t *signatures;  ///< per entry: hash of (what, key), 0 = unused
+    uint64_t *free;        ///< bit set of unused entries
+    /// Entries by the low bits of their signature: most look-ups of what is not there end here.
+    uint16_t filter[256];
     uint32_t capacity;     ///< entries
     uint32_t merges;       ///< most requests merged into one entry, 0 = no merging
     uint32_t used;         ///< entries in use

@@ -9,24 +9,36 @@
 
 // ---- evaluation of a cycle -----------------------------------------------------------------------------
 
-#define RESPONSE_PORTS ((uint64_t)(1u << IOM_STAGE_PORTS) - 1)
+#define RESPONSE_PORTS ((UINT64_C(1) << IOM_STAGE_PORTS) - 1)
 
+static void take_response(struct iom_stage *stage, unsigned port, struct iom_msg *msg, iom_cycle now)
+{
+    switch (port) {
+    case IOM_STAGE_NEXT:
+        iom_dma_account(iom_dma_of(msg), IOM_PART_QUEUEING, iom_max_u64(iom_dma_of(msg)->mark, now));
+        iom_stage_resume(stage, iom_dma_of(msg), now);
+        break;
+    case IOM_STAGE_WALK:
+        iom_stage_walk_done(stage, (struct iom_walk *)(void *)msg, now);
+        break;
+    case IOM_STAGE_MEMORY:
+        iom_stage_complete(stage, iom_dma_of(msg), now);
+        break;
+    default: // IOM_STAGE_CONTROL; nothing comes back from IOM_STAGE_FAULT
+        iom_fifo_push(&stage->controls, msg);
+        break;
+    }
+}
+
+// Ports in their order (rule 6), only those that hold something.
 static void take_responses(struct iom_stage *stage, iom_cycle now)
 {
-    struct iom_port *ports = stage->ports;
-    while (iom_port_peek(&ports[IOM_STAGE_NEXT], now) != NULL) {
-        struct iom_dma *dma = iom_dma_of(iom_port_pop(&ports[IOM_STAGE_NEXT]));
-        iom_dma_account(dma, IOM_PART_QUEUEING, iom_max_u64(dma->mark, now));
-        iom_stage_resume(stage, dma, now);
+    for (uint64_t left = stage->unit.arrivals & RESPONSE_PORTS; left != 0; left &= left - 1) {
+        unsigned index = iom_ctz64(left);
+        struct iom_port *port = &stage->ports[index];
+        while (iom_port_peek(port, now) != NULL)
+            take_response(stage, index, iom_port_pop(port), now);
     }
-    while (iom_port_peek(&ports[IOM_STAGE_WALK], now) != NULL) {
-        struct iom_walk *walk = (struct iom_walk *)(void *)iom_port_pop(&ports[IOM_STAGE_WALK]);
-        iom_stage_walk_done(stage, walk, now);
-    }
-    while (iom_port_peek(&ports[IOM_STAGE_MEMORY], now) != NULL)
-        iom_stage_complete(stage, iom_dma_of(iom_port_pop(&ports[IOM_STAGE_MEMORY])), now);
-    while (iom_port_peek(&ports[IOM_STAGE_CONTROL], now) != NULL)
-        iom_fifo_push(&stage->controls, iom_port_pop(&ports[IOM_STAGE_CONTROL]));
 }
 
 static void count_request(struct iom_stage *stage, uint32_t flags, uint32_t bytes)

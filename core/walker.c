@@ -19,8 +19,8 @@ struct iom_walker {
     struct iom_unit unit; // first member: the unit is the pool
     struct iom_walker_config config;
     struct iom_view view;
-    struct iom_port *ports;
-    struct iom_port *special;
+    struct iom_port *ports;  ///< enum iom_walker_port, then the inputs
+    struct iom_port *inputs; ///< ports + IOM_WALKER_PORTS
     struct iom_psc *psc;
     struct iom_pool access_pool, fill_pool;
     struct slot *slots;
@@ -56,13 +56,13 @@ static struct iom_msg *pop(struct iom_msg **first)
 
 static void send_unsent(struct iom_walker *pool, iom_cycle now)
 {
-    struct iom_port *memory = &pool->special[IOM_WALKER_MEMORY];
+    struct iom_port *memory = &pool->ports[IOM_WALKER_MEMORY];
     while (pool->unsent_first != NULL && iom_port_can_send(memory, now)) {
         struct iom_memory_access *access = (struct iom_memory_access *)(void *)pop(&pool->unsent_first);
         iom_cycle wanted = pool->slots[access->cookie].walk->waiting_since;
         iom_port_send(memory, &access->msg, iom_max_u64(wanted, now));
     }
-    struct iom_port *psc = &pool->special[IOM_WALKER_PSC];
+    struct iom_port *psc = &pool->ports[IOM_WALKER_PSC];
     while (pool->probes_first != NULL && iom_port_can_send(psc, now)) {
         struct iom_msg *msg = pop(&pool->probes_first);
         struct iom_walk *walk = (struct iom_walk *)(void *)msg;
@@ -110,7 +110,7 @@ static bool probe_caches(struct iom_walker *pool, uint32_t index, iom_cycle *whe
         *when += iom_unit_ticks(&pool->unit, pool->config.psc.latency_cycles);
         return true;
     }
-    if (pool->special[IOM_WALKER_PSC].peer == NULL) {
+    if (pool->ports[IOM_WALKER_PSC].peer == NULL) {
         walk->probe.hit_level = 0;
         return true;
     }
@@ -128,13 +128,13 @@ static void fill_caches(struct iom_walker *pool, struct iom_walk *walk, iom_cycl
         return;
     if (pool->psc != NULL) {
         iom_psc_insert(pool->psc, now, &walk->psc_fill);
-    } else if (pool->special[IOM_WALKER_PSC].peer != NULL) {
+    } else if (pool->ports[IOM_WALKER_PSC].peer != NULL) {
         struct iom_psc_fill_message *message = iom_pool_take(&pool->fill_pool);
         if (message == NULL)
             abort(); // a few hundred bytes
         message->fill = walk->psc_fill;
         // Fills are not answered and take no request slot: they travel on the probe's wires.
-        struct iom_port *port = &pool->special[IOM_WALKER_PSC];
+        struct iom_port *port = &pool->ports[IOM_WALKER_PSC];
         port->credits += port->depth != 0;
         iom_port_send(port, &message->msg, when);
     }
@@ -152,7 +152,7 @@ static void finish(struct iom_walker *pool, uint32_t index, iom_cycle when)
     slot->walk = NULL;
     slot->free_from = when;
     pool->busy--;
-    iom_port_send(&pool->ports[slot->input], &walk->msg, when);
+    iom_port_send(&pool->inputs[slot->input], &walk->msg, when);
 }
 
 // Carries out actions until one has to wait for memory or the cache unit, or the walk is over. `when`
@@ -180,6 +180,8 @@ static void act(struct iom_walker *pool, uint32_t index, iom_cycle when, iom_cyc
     }
 }
 
+#define RESPONSE_PORTS ((UINT64_C(1) << IOM_WALKER_PORTS) - 1)
+
 // ---- responses -----------------------------------------------------------------------------------------
 
 static void memory_answered(struct iom_walker *pool, struct iom_memory_access *access, iom_cycle now)
@@ -197,10 +199,10 @@ static void memory_answered(struct iom_walker *pool, struct iom_memory_access *a
 
 static void take_responses(struct iom_walker *pool, iom_cycle now)
 {
-    struct iom_port *memory = &pool->special[IOM_WALKER_MEMORY];
+    struct iom_port *memory = &pool->ports[IOM_WALKER_MEMORY];
     while (iom_port_peek(memory, now) != NULL)
         memory_answered(pool, (struct iom_memory_access *)(void *)iom_port_pop(memory), now);
-    struct iom_port *psc = &pool->special[IOM_WALKER_PSC];
+    struct iom_port *psc = &pool->ports[IOM_WALKER_PSC];
     while (iom_port_peek(psc, now) != NULL) {
         struct iom_walk *walk = (struct iom_walk *)(void *)iom_port_pop(psc);
         uint32_t index = iom_msg_pop_route(&walk->msg);
@@ -222,8 +224,8 @@ static int32_t free_slot(const struct iom_walker *pool, iom_cycle now)
 
 static void assign(struct iom_walker *pool, uint32_t index, uint32_t input, iom_cycle now)
 {
-    struct iom_walk *walk = (struct iom_walk *)(void *)iom_port_pop(&pool->ports[input]);
-    iom_port_return_credit(&pool->ports[input], now);
+    struct iom_walk *walk = (struct iom_walk *)(void *)iom_port_pop(&pool->inputs[input]);
+    iom_port_return_credit(&pool->inputs[input], now);
     pool->slots[index].walk = walk;
     pool->slots[index].input = input;
     walk->started = now;
@@ -242,7 +244,7 @@ static void take_walks(struct iom_walker *pool, iom_cycle now)
     uint32_t inputs = pool->config.inputs;
     uint32_t input = pool->turn;
     for (uint32_t idle = 0; idle < inputs && pool->busy < pool->config.walkers;) {
-        if (iom_port_peek(&pool->ports[input], now) == NULL) {
+        if (iom_port_peek(&pool->inputs[input], now) == NULL) {
             idle++;
             input = input + 1 == inputs ? 0 : input + 1;
             continue;
@@ -281,7 +283,7 @@ static void poison(struct iom_walker *pool, const struct iom_cache_match *match)
 
 static void take_controls(struct iom_walker *pool, iom_cycle now)
 {
-    struct iom_port *port = &pool->special[IOM_WALKER_CONTROL];
+    struct iom_port *port = &pool->ports[IOM_WALKER_CONTROL];
     while (iom_port_peek(port, now) != NULL) {
         struct iom_control *control = (struct iom_control *)(void *)iom_port_pop(port);
         if (control->op == IOM_CONTROL_VIEW) {
@@ -296,25 +298,36 @@ static void take_controls(struct iom_walker *pool, iom_cycle now)
     }
 }
 
-static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
+// A walk waits for a walker that is free from a later cycle on.
+static iom_cycle next_assignment(const struct iom_walker *pool, iom_cycle now)
 {
-    struct iom_walker *pool = (struct iom_walker *)(void *)unit;
-    send_unsent(pool, now);
-    take_responses(pool, now);
-    take_walks(pool, now);
-    take_controls(pool, now);
-    // A walk waits for a walker that is free from a later cycle on.
+    if (pool->busy == pool->config.walkers)
+        return IOM_NEVER; // a response will wake us
     bool waiting = false;
     for (uint32_t i = 0; i < pool->config.inputs && !waiting; i++)
-        waiting = iom_port_peek(&pool->ports[i], now) != NULL;
+        waiting = iom_port_peek(&pool->inputs[i], now) != NULL;
     if (!waiting)
         return IOM_NEVER;
     iom_cycle wake = IOM_NEVER;
     for (uint32_t i = 0; i < pool->config.walkers; i++) {
         if (pool->slots[i].walk == NULL)
-            wake = iom_min_u64(wake, iom_max_u64(pool->slots[i].free_from, now + unit->period));
+            wake = iom_min_u64(wake, iom_max_u64(pool->slots[i].free_from, now + pool->unit.period));
     }
     return wake;
+}
+
+static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
+{
+    struct iom_walker *pool = (struct iom_walker *)(void *)unit;
+    if (pool->unsent_first != NULL || pool->probes_first != NULL)
+        send_unsent(pool, now);
+    if (unit->arrivals & RESPONSE_PORTS)
+        take_responses(pool, now);
+    if (unit->arrivals & ~RESPONSE_PORTS)
+        take_walks(pool, now);
+    if (unit->arrivals & UINT64_C(1) << IOM_WALKER_CONTROL)
+        take_controls(pool, now);
+    return unit->arrivals & ~RESPONSE_PORTS ? next_assignment(pool, now) : IOM_NEVER;
 }
 
 static uint64_t outstanding(const struct iom_unit *unit)
@@ -395,11 +408,11 @@ struct iom_walker *iom_walker_create(const struct iom_walker_config *config, con
         return NULL;
     }
     iom_unit_init(&pool->unit, &walker_ops, name, pool->ports, config->inputs + IOM_WALKER_PORTS);
-    pool->special = pool->ports + config->inputs;
-    for (uint32_t i = 0; i < config->inputs; i++)
-        iom_port_init(&pool->unit, i, "in", false);
+    pool->inputs = pool->ports + IOM_WALKER_PORTS;
     for (uint32_t i = 0; i < IOM_WALKER_PORTS; i++)
-        iom_port_init(&pool->unit, config->inputs + i, names[i], i != IOM_WALKER_CONTROL);
+        iom_port_init(&pool->unit, i, names[i], i != IOM_WALKER_CONTROL);
+    for (uint32_t i = 0; i < config->inputs; i++)
+        iom_port_init(&pool->unit, IOM_WALKER_PORTS + i, "in", false);
     return pool;
 }
 
@@ -422,12 +435,12 @@ struct iom_unit *iom_walker_unit(struct iom_walker *pool)
 
 struct iom_port *iom_walker_input(struct iom_walker *pool, uint32_t index)
 {
-    return &pool->ports[index];
+    return &pool->inputs[index];
 }
 
 struct iom_port *iom_walker_port(struct iom_walker *pool, enum iom_walker_port port)
 {
-    return &pool->special[port];
+    return &pool->ports[port];
 }
 
 struct iom_psc *iom_walker_psc(struct iom_walker *pool)

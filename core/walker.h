@@ -35,7 +35,7 @@ struct iom_walker_config {
     bool squash_walks;          ///< an invalidation stops walks under way from filling the caches
 };
 
-/// Ports besides in0..inN-1, numbered from config.inputs.
+/// Ports; the inputs in0..inN-1 follow.
 enum iom_walker_port {
     IOM_WALKER_MEMORY,  ///< requester: table reads and updates
     IOM_WALKER_PSC,     ///< requester: paging-structure cache unit (not fused)

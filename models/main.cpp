@@ -13,10 +13,7 @@
 #include "models/cli/dump_config_command.h"
 #include "models/cli/run_command.h"
 #include "models/cli/support.h"
-#if __has_include("models/cli/trace_command.h")
 #include "models/cli/trace_command.h"
-#define IOM_HAS_TRACE_COMMAND
-#endif
 #include "models/cli/verify_command.h"
 #include "models/report/result_json.h"
 
@@ -41,9 +38,7 @@ void add_commands(CLI::App &app, const std::vector<std::string> &command_line, i
     add_check_command(app, status);
     add_dump_config_command(app, status);
     add_verify_command(app, status);
-#ifdef IOM_HAS_TRACE_COMMAND
     add_trace_command(app, status);
-#endif
     add_docs_command(app, status);
     // After the commands: they would inherit it.
     app.footer("Examples:\n"
@@ -51,8 +46,9 @@ void add_commands(CLI::App &app, const std::vector<std::string> &command_line, i
                "  iommu-sim check configs/random-misses.yaml\n"
                "  iommu-sim COMMAND --help\n\n"
                "Exit status: 0 success, 1 findings, 2 input or output that cannot be used.");
-    add_example(app, "verify", "Example:\n  iommu-sim verify tests/data/vectors/vtd-legacy.jsonl.zst\n\n"
-                               "Exit status: 0 all passed, 1 failures, 2 files that cannot be used.");
+    add_example(app, "verify",
+                "Example:\n  iommu-sim verify tests/data/vectors/vtd-legacy.jsonl.zst\n\n"
+                "Exit status: 0 all passed, 1 failures, 2 files that cannot be used.");
 }
 
 } // namespace

@@ -57,6 +57,7 @@ void iom_import_options_init(struct iom_import_options *options);
     X(paired_invalidations, "guest events whose place in the host log is known")                             \
     X(unattributed_maps, "maps of no known device, put into domain 0")                                       \
     X(dropped_other_devices, "events of other devices dropped (--device)")                                   \
+    X(dropped_outside, "host accesses outside the time the guest log covers, dropped")                       \
     X(synthetic_maps, "mappings older than the capture, synthesised")                                        \
     X(synthetic_pages, "pages of synthesised mappings")                                                      \
     X(placeholder_pages, "of these, pages whose physical address no log tells (the IOVA is used)")           \

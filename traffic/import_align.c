@@ -50,48 +50,71 @@ static bool same_position(const struct iom_guest_event *guest, const struct iom_
     return true;
 }
 
-/// True if most of the first pairs agree when the sequences begin at `g` and `h`.
-static bool agree_at(const struct iom_import *import, const struct sequence *guest, uint32_t g,
-                     const struct sequence *host, uint32_t h, same_event same)
+/// How many of up to `most` pairs agree, in thousandths, when the sequences begin at `g` and `h`.
+static uint32_t agreement(const struct iom_import *import, const struct sequence *guest, uint32_t g,
+                          const struct sequence *host, uint32_t h, same_event same, uint32_t most)
 {
-    enum { PROBE = 8 };
-    uint32_t probe = (uint32_t)iom_min_u64(PROBE, iom_min_u64(guest->count - g, host->count - h));
+    uint32_t pairs = (uint32_t)iom_min_u64(most, iom_min_u64(guest->count - g, host->count - h));
     uint32_t agreeing = 0;
-    for (uint32_t i = 0; i < probe; i++)
+    for (uint32_t i = 0; i < pairs; i++)
         agreeing += same(&import->guest[guest->index[g + i]], &import->host[host->index[h + i]]);
-    return probe != 0 && agreeing * 4 >= probe * 3;
+    return pairs == 0 ? 0 : (uint32_t)((uint64_t)agreeing * 1000 / pairs);
 }
 
-/// Finds where to begin: usually at the first line of both; else one side began later.
+/// Finds where to begin: usually at the first line of both; else one side began later. Drivers reuse
+/// addresses in bursts that look alike, so of the places where a few lines agree the one where most of a
+/// long stretch does is taken.
 static void find_start(const struct iom_import *import, const struct sequence *guest,
-                       const struct sequence *host, same_event same, uint32_t *g, uint32_t *h)
+                       const struct sequence *host, same_event same, uint32_t *best_g, uint32_t *best_h)
 {
-    *g = 0;
-    *h = 0;
-    for (uint32_t i = 0; i < host->count; i++) {
-        if (agree_at(import, guest, 0, host, i, same)) {
-            *h = i;
-            return;
+    enum { PROBE = 8, PROBE_AGREES = 750, STRETCH = 8192, TRIES = 512 };
+    uint32_t best = agreement(import, guest, 0, host, 0, same, STRETCH);
+    unsigned tries = 0;
+    *best_g = 0;
+    *best_h = 0;
+    for (uint32_t i = 1; i < guest->count + (uint64_t)host->count && best < 1000 && tries < TRIES; i++) {
+        uint32_t g = i < host->count ? 0 : i - host->count;
+        uint32_t h = i < host->count ? i : 0;
+        if (g >= guest->count || agreement(import, guest, g, host, h, same, PROBE) < PROBE_AGREES)
+            continue;
+        tries++;
+        uint32_t found = agreement(import, guest, g, host, h, same, STRETCH);
+        if (found > best) {
+            best = found;
+            *best_g = g;
+            *best_h = h;
         }
     }
-    for (uint32_t i = 1; i < guest->count; i++) {
-        if (agree_at(import, guest, i, host, 0, same)) {
-            *g = i;
-            return;
-        }
-    }
+}
+
+/// What lies before the first or behind the last pair on one side only was recorded while the other
+/// recorder was off. Guest events before are the past of the host log; host events are dropped, for no
+/// guest event can explain them.
+static void note_overhang(struct iom_import *import, const struct sequence *guest, uint32_t g,
+                          const struct sequence *host, uint32_t first, const bool *used)
+{
+    if (g > 0)
+        import->guest_before = guest->index[g - 1] + 1;
+    if (first > 0)
+        import->host_begin = host->index[first - 1] + 1;
+    uint32_t end = host->count;
+    while (end > 0 && !used[end - 1])
+        end--;
+    if (end > 0 && end < host->count && import->guest[guest->index[guest->count - 1]].anchor != IOM_NO_EVENT)
+        import->host_end = host->index[end];
 }
 
 /// Pairs in order, allowing neighbours to swap and lines to be missing. Returns the number of pairs.
 static uint32_t pair(struct iom_import *import, const struct sequence *guest, const struct sequence *host,
                      same_event same, bool *used)
 {
-    uint32_t g;
+    uint32_t start;
     uint32_t first;
     uint32_t pairs = 0;
-    find_start(import, guest, host, same, &g, &first);
+    find_start(import, guest, host, same, &start, &first);
+    uint32_t begin = first;
     uint32_t farthest = first;
-    for (; g < guest->count; g++) {
+    for (uint32_t g = start; g < guest->count; g++) {
         struct iom_guest_event *event = &import->guest[guest->index[g]];
         while (first < host->count && (used[first] || farthest > first + WINDOW))
             first++;
@@ -106,6 +129,8 @@ static uint32_t pair(struct iom_import *import, const struct sequence *guest, co
         }
     }
     iom_count(import, IOM_IMPORT_paired_invalidations, pairs);
+    if (pairs != 0)
+        note_overhang(import, guest, start, host, begin, used);
     return pairs;
 }
 
@@ -200,10 +225,22 @@ static void anchor_unmaps(struct iom_import *import)
     }
 }
 
+static void drop_overhang(struct iom_import *import)
+{
+    for (uint32_t i = 0; i < import->host_count; i++) {
+        struct iom_host_event *event = &import->host[i];
+        if ((i >= import->host_begin && i < import->host_end) || event->drop)
+            continue;
+        event->drop = event->kind == IOM_HOST_TRANSLATE || event->kind == IOM_HOST_FAULT;
+        iom_count(import, IOM_IMPORT_dropped_outside, event->drop);
+    }
+}
+
 bool iom_import_align(struct iom_import *import, struct iom_trace_error *error)
 {
     unsigned unmaps = 1u << IOM_GUEST_UNMAP;
     unsigned maps = 1u << IOM_GUEST_MAP;
+    import->host_end = import->host_count;
     if (import->has_host) {
         if (!pair_kinds(import, 1u << IOM_GUEST_INVALIDATE, IOM_HOST_INVALIDATE, IOM_INVALIDATION_DESCRIPTOR,
                         same_descriptor, error) ||
@@ -216,6 +253,7 @@ bool iom_import_align(struct iom_import *import, struct iom_trace_error *error)
     }
     if (import->has_queue_lines)
         anchor_unmaps(import);
+    drop_overhang(import);
     for (uint32_t i = 0; i < import->guest_count; i++)
         iom_count(import, IOM_IMPORT_deferred_unmaps, import->guest[i].deferred);
     return true;

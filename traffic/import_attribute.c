@@ -72,9 +72,13 @@ static uint32_t translated_for(const struct iom_guest_event *event, const struct
 /// Keeps `live` (space = index of the device) at what the known events up to this one have mapped.
 static bool follow(struct iom_import *import, struct iom_ranges *live, const struct iom_guest_event *event)
 {
+    struct iom_range range = {.first = event->iova, .last = event->iova + (event->bytes - 1)};
+    // An unmap of nobody known may concern anybody.
+    for (uint32_t i = 0; event->device == IOM_TRACE_NO_DEVICE && i < import->device_count; i++)
+        if (event->kind == IOM_GUEST_UNMAP && !iom_ranges_remove(live, i, range.first, range.last))
+            return false;
     if (event->device == IOM_TRACE_NO_DEVICE)
         return true;
-    struct iom_range range = {.first = event->iova, .last = event->iova + (event->bytes - 1)};
     range.space = iom_import_device(import, event->device);
     return range.space != IOM_NO_EVENT && iom_ranges_remove(live, range.space, range.first, range.last) &&
            (event->kind != IOM_GUEST_MAP || iom_ranges_insert(live, &range));

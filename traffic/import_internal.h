@@ -154,6 +154,10 @@ struct iom_import {
     uint32_t host_room;
     bool has_host;
 
+    uint32_t guest_before; ///< guest events before the host log begins
+    uint32_t host_begin;   ///< host events the guest log covers: first, and one behind the last
+    uint32_t host_end;
+
     struct iom_import_op *ops; ///< op ids are indices + 1
     uint32_t op_count;
     uint32_t op_room;

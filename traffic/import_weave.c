@@ -357,6 +357,8 @@ static void walk(struct weave *w)
     for (uint32_t i = 0; i < import->guest_count; i++)
         if (import->guest[i].anchor != IOM_NO_EVENT)
             anchored[import->guest[i].anchor] = i;
+    if (import->guest_before != 0)
+        release_through(w, import->guest_before - 1);
     for (w->host = 0; w->host < import->host_count && !w->failed; w->host++) {
         struct iom_host_event *h = &import->host[w->host];
         w->now_ns = iom_import_clock_guest(w->clock, w->host);

@@ -69,7 +69,8 @@ Selection select(const CLI::App &app, const std::vector<std::string> &arguments)
 std::string unknown_word(const Selection &selection, const std::vector<std::string> &arguments)
 {
     const std::vector<std::string> commands = command_names(*selection.command);
-    if (!commands.empty() && selection.next < arguments.size() && arguments[selection.next].rfind('-', 0) != 0) {
+    if (!commands.empty() && selection.next < arguments.size() &&
+        arguments[selection.next].rfind('-', 0) != 0) {
         const std::string &word = arguments[selection.next];
         const std::string hint = did_you_mean(word, commands);
         return "unknown command '" + word + "'" + (hint.empty() ? "; commands: " + joined(commands) : hint);

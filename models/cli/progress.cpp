@@ -23,7 +23,8 @@ constexpr auto renewal_in_a_file = std::chrono::seconds(5);
 
 } // namespace
 
-ProgressLine::ProgressLine(Progress when, uint32_t tick_ps, std::function<double(iom_cycle, uint64_t)> fraction)
+ProgressLine::ProgressLine(Progress when, uint32_t tick_ps,
+                           std::function<double(iom_cycle, uint64_t)> fraction)
     : terminal_(isatty(STDERR_FILENO) != 0), tick_ps_(tick_ps), fraction_(std::move(fraction)),
       next_(started_ + silence)
 {
@@ -46,8 +47,8 @@ void ProgressLine::update(iom_cycle cycle, uint64_t completed)
     const double seconds = std::chrono::duration<double>(now - started_).count();
     const double fraction = fraction_(cycle, completed);
     std::string line = fraction < 0 ? "" : format_fixed(100 * fraction, 1) + " %, ";
-    line += format_count(completed) + " DMA, " + format_fixed(static_cast<double>(completed) / seconds / 1e6, 2) +
-            " M/s, simulated " +
+    line += format_count(completed) + " DMA, " +
+            format_fixed(static_cast<double>(completed) / seconds / 1e6, 2) + " M/s, simulated " +
             format_fixed(static_cast<double>(cycle) * static_cast<double>(tick_ps_) / 1e9, 3) + " ms";
     if (terminal_)
         std::cerr << "\r\033[K" << line << std::flush;

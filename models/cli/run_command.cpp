@@ -118,7 +118,9 @@ Progress progress_mode(const RunOptions &options, const SystemConfig &config)
         return Progress::off;
     if (options.progress.empty())
         return config.report.progress;
-    return options.progress == "on" ? Progress::on : options.progress == "off" ? Progress::off : Progress::automatic;
+    return options.progress == "on"    ? Progress::on
+           : options.progress == "off" ? Progress::off
+                                       : Progress::automatic;
 }
 
 /// Why a run without an error has nothing to report, or an empty string.
@@ -174,7 +176,8 @@ int RunCommand::run()
     }
     const SystemConfig &config = loaded.config;
     if (config.devices.empty() && config.trace.file.empty())
-        return bad_input(options_.config.shown() + ": nothing to run: add devices, or a trace (trace.file, --trace)");
+        return bad_input(options_.config.shown() +
+                         ": nothing to run: add devices, or a trace (trace.file, --trace)");
     if (!config.devices.empty() && !config.trace.file.empty() && !options_.quiet)
         std::cerr << "iommu-sim: note: the trace brings its own devices; `devices` is not used\n";
     const std::string problem = output_problem(options_.out);
@@ -202,7 +205,8 @@ int RunCommand::simulate(const SystemConfig &config)
     const std::unique_ptr<Kernel> kernel = make_kernel(options_.kernel, system);
     const auto started = std::chrono::steady_clock::now();
     const SessionResult result = play(system, *kernel);
-    const double wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+    const double wall_seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     if (result.end == EndReason::deadlock)
         return bad_input(options_.config.shown() +
                          ": the simulated system stands still (deadlock); no result was written\n" +
@@ -219,8 +223,9 @@ SessionResult RunCommand::play(System &system, Kernel &kernel)
 {
     const InterruptGuard guard;
     const RunSettings &settings = system.config().run;
-    ProgressLine line(progress_mode(options_, system.config()), system.config().clock.tick_ps,
-                      [&settings](iom_cycle cycle, uint64_t completed) { return done(settings, cycle, completed); });
+    ProgressLine line(
+        progress_mode(options_, system.config()), system.config().clock.tick_ps,
+        [&settings](iom_cycle cycle, uint64_t completed) { return done(settings, cycle, completed); });
     return run_session(system, kernel, [&line](iom_cycle cycle, uint64_t completed) {
         if (interrupted != 0)
             throw Interrupted();
@@ -246,21 +251,27 @@ int RunCommand::report(const SystemConfig &config, const System &system, const S
 void add_options(CLI::App &command, RunOptions &options)
 {
     add_config_arguments(command, options.config);
-    command.add_option("--trace", options.trace, "Replay this trace instead of trace.file; - reads standard input")
+    command
+        .add_option("--trace", options.trace,
+                    "Replay this trace instead of trace.file; - reads standard input")
         ->type_name("FILE");
     command.add_option("--kernel", options.kernel, "Simulation kernel; both give the same result")
         ->check(CLI::IsMember({"core", "systemc"}))
         ->capture_default_str();
-    command.add_option("--out", options.out, "Write the result as JSON; - is standard output, without the report")
+    command
+        .add_option("--out", options.out,
+                    "Write the result as JSON; - is standard output, without the report")
         ->type_name("FILE");
     command.add_option("--requests", options.requests, "Short for --set run.requests=N")->type_name("N");
     command.add_option("--seed", options.seed, "Short for --set run.seed=N")->type_name("N");
-    command.add_option("--progress", options.progress, "Progress line on standard error (else report.progress)")
+    command
+        .add_option("--progress", options.progress, "Progress line on standard error (else report.progress)")
         ->check(CLI::IsMember({"auto", "on", "off"}));
     command.add_flag("--quiet", options.quiet, "No report, no progress, no notes");
-    command.add_flag("--allow-hazards", options.allow_hazards,
-                     "Exit 0 even if stale translations were used (without effect: this version does not look "
-                     "for them yet)");
+    command.add_flag(
+        "--allow-hazards", options.allow_hazards,
+        "Exit 0 even if stale translations were used (without effect: this version does not look "
+        "for them yet)");
 }
 
 } // namespace
@@ -270,12 +281,13 @@ void add_run_command(CLI::App &app, const std::vector<std::string> &command_line
     CLI::App *command = app.add_subcommand("run", "Run a configuration, print a report, write a result file");
     const auto options = std::make_shared<RunOptions>();
     add_options(*command, *options);
-    command->footer("Examples:\n"
-                    "  iommu-sim run configs/nvme-linux-trace.yaml\n"
-                    "  iommu-sim run configs/random-misses.yaml --set iotlb.entries=256 --out out/result.json\n"
-                    "  iommu-sim run - --out - < mine.yaml | jq .derived.iotlb_hit_rate\n\n"
-                    "Exit status: 0 done, 2 input or output that cannot be used, or a run that could not be\n"
-                    "finished (nothing is written then).");
+    command->footer(
+        "Examples:\n"
+        "  iommu-sim run configs/nvme-linux-trace.yaml\n"
+        "  iommu-sim run configs/random-misses.yaml --set iotlb.entries=256 --out out/result.json\n"
+        "  iommu-sim run - --out - < mine.yaml | jq .derived.iotlb_hit_rate\n\n"
+        "Exit status: 0 done, 2 input or output that cannot be used, or a run that could not be\n"
+        "finished (nothing is written then).");
     options->command_line = command_line;
     command->callback([options, &status] { status = RunCommand(*options).run(); });
 }

@@ -47,7 +47,8 @@ LoadedConfig load(const ConfigArguments &arguments)
     return load_config_text(text, standard_input, arguments.settings);
 }
 
-std::string resolve_trace_file(const std::string &file, const ConfigArguments &arguments, bool on_command_line)
+std::string resolve_trace_file(const std::string &file, const ConfigArguments &arguments,
+                               bool on_command_line)
 {
     for (const std::string &setting : arguments.settings)
         on_command_line = on_command_line || sets_trace(setting);

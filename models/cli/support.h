@@ -37,7 +37,8 @@ LoadedConfig load(const ConfigArguments &arguments);
 /// Where the trace of a configuration really is: a relative `trace.file` written in a file is relative to
 /// the folder of that configuration, one written on the command line (`--set trace...`, `on_command_line`)
 /// to the working directory.
-std::string resolve_trace_file(const std::string &file, const ConfigArguments &arguments, bool on_command_line);
+std::string resolve_trace_file(const std::string &file, const ConfigArguments &arguments,
+                               bool on_command_line);
 
 /// A YAML scalar that is read back as exactly `text`, for building settings.
 std::string quoted(const std::string &text);

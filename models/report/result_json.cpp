@@ -218,8 +218,9 @@ std::optional<FileChecksum> checksum_file(const std::string &path)
     return checksum;
 }
 
-nlohmann::ordered_json result_json(const SystemConfig &config, const System &system, const SessionResult &result,
-                                   const std::optional<FileChecksum> &trace, const RunInfo &run)
+nlohmann::ordered_json result_json(const SystemConfig &config, const System &system,
+                                   const SessionResult &result, const std::optional<FileChecksum> &trace,
+                                   const RunInfo &run)
 {
     Json json;
     json["schema"] = {{"name", result_schema_name}, {"version", result_schema_version}};

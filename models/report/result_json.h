@@ -41,8 +41,9 @@ struct RunInfo {
 };
 
 /// `config` is the configuration as it was written (System's own has its trace path resolved).
-nlohmann::ordered_json result_json(const SystemConfig &config, const System &system, const SessionResult &result,
-                                   const std::optional<FileChecksum> &trace, const RunInfo &run);
+nlohmann::ordered_json result_json(const SystemConfig &config, const System &system,
+                                   const SessionResult &result, const std::optional<FileChecksum> &trace,
+                                   const RunInfo &run);
 
 } // namespace iommu_sim
 

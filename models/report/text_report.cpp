@@ -271,8 +271,8 @@ void Report::where_time_goes()
                      {"share", Align::right}});
     const auto row = [&](const char *label, uint64_t cycles) {
         const double mean = as_double(cycles) / as_double(requests);
-        table.add_row(
-            {label, format_fixed(mean, 2), format_fixed(measures_.ns(mean), 2), format_percent(cycles, total)});
+        table.add_row({label, format_fixed(mean, 2), format_fixed(measures_.ns(mean), 2),
+                       format_percent(cycles, total)});
     };
     for (size_t i = 0; i < measures_.part_cycles.size(); i++) {
         if (measures_.part_cycles[i] != 0)
@@ -317,8 +317,8 @@ void Report::caches()
     cache_row(table, name("PASID cache", config_.pasid_cache), measures_.pasid_cache);
     text_ += table.text(indent);
     if (measures_.stalls != 0)
-        text_ += std::string(indent, ' ') + "a request found the miss table full and waited: " +
-                 plural(measures_.stalls, "time") + "\n";
+        text_ += std::string(indent, ' ') +
+                 "a request found the miss table full and waited: " + plural(measures_.stalls, "time") + "\n";
 }
 
 void Report::paging_structure_caches()
@@ -327,7 +327,8 @@ void Report::paging_structure_caches()
     if (psc.lookups == 0)
         return;
     heading("Paging-structure caches");
-    TextTable table({{"a walk of tables began", Align::left}, {"times", Align::right}, {"share", Align::right}});
+    TextTable table(
+        {{"a walk of tables began", Align::left}, {"times", Align::right}, {"share", Align::right}});
     for (size_t level = 2; level < psc.hits.size(); level++) {
         if (psc.hits[level] != 0)
             table.add_row({"below a level-" + std::to_string(level) + " entry", format_count(psc.hits[level]),
@@ -346,7 +347,8 @@ void Report::walks()
     heading("Walks");
     TextTable table({{"", Align::left}, {"", Align::right}, {"", Align::left}});
     const auto per_1000 = [&](uint64_t count) {
-        return format_fixed(as_double(count) * 1000 / as_double(std::max<uint64_t>(measures_.requests, 1)), 1) +
+        return format_fixed(as_double(count) * 1000 / as_double(std::max<uint64_t>(measures_.requests, 1)),
+                            1) +
                " per 1000 requests";
     };
     table.add_row({"page walks", format_count(walker.page_walks), per_1000(walker.page_walks)});
@@ -368,9 +370,9 @@ void Report::walks()
                            format_count(iom_histogram_quantile(&walker.latency, 990000)) + " cycles"});
     }
     if (measures_.cycles != 0)
-        table.add_row({"walkers busy", format_fixed(as_double(walker.busy_cycles) / as_double(measures_.cycles), 2),
-                       "of " + std::to_string(walker.walkers) + " on average, most " +
-                           format_count(walker.most_busy)});
+        table.add_row(
+            {"walkers busy", format_fixed(as_double(walker.busy_cycles) / as_double(measures_.cycles), 2),
+             "of " + std::to_string(walker.walkers) + " on average, most " + format_count(walker.most_busy)});
     text_ += table.text(indent);
 }
 

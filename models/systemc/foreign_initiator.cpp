@@ -93,6 +93,7 @@ ForeignInitiator::Transaction &ForeignInitiator::take(tlm::tlm_generic_payload &
 {
     if (unused_ == nullptr) {
         made_.push_back(std::make_unique<Transaction>());
+        made_.back()->index = made_.size() - 1;
         unused_ = made_.back().get();
     }
     Transaction &transaction = *unused_;
@@ -241,7 +242,7 @@ iom_msg *ForeignInitiator::make_message(Transaction &transaction, uint64_t offse
     mmio->value = 0;
     if (mmio->write)
         std::memcpy(&mmio->value, transaction.payload->get_data_ptr(), bytes);
-    mmio->cookie = reinterpret_cast<uintptr_t>(&transaction);
+    mmio->cookie = transaction.index;
     return &mmio->msg;
 }
 
@@ -275,7 +276,7 @@ void ForeignInitiator::fill_dma(iom_dma &dma, Transaction &transaction, uint64_t
         dma.x.leaf.output = dma.x.address;
     }
     dma.id = next_id_++;
-    dma.cookie = reinterpret_cast<uintptr_t>(&transaction);
+    dma.cookie = transaction.index;
     dma.issued = time_.now();
     dma.data = payload.get_data_ptr() != nullptr ? payload.get_data_ptr() + offset : nullptr;
 }
@@ -294,7 +295,7 @@ void ForeignInitiator::deliver(void *self, iom_port *, iom_msg *msg)
     auto &initiator = *static_cast<ForeignInitiator *>(self);
     uint64_t cookie = msg->kind == IOM_MSG_DMA ? reinterpret_cast<iom_dma *>(msg)->cookie
                                                : reinterpret_cast<iom_mmio *>(msg)->cookie;
-    auto &transaction = *reinterpret_cast<Transaction *>(static_cast<uintptr_t>(cookie));
+    Transaction &transaction = *initiator.made_[cookie];
     initiator.collect(transaction, *msg);
     transaction.finished = iom_max_u64(transaction.finished, msg->arrival);
     transaction.outstanding--;

@@ -47,6 +47,7 @@ class ForeignInitiator
     struct Transaction {
         tlm::tlm_generic_payload *payload = nullptr;
         Transaction *next = nullptr;
+        uint64_t index = 0;     ///< in made_: the cookie of its messages
         iom_cycle earliest = 0; ///< arrival of its first message, before rounding to the unit's clock
         iom_cycle accepted = 0; ///< cycle in which its last message got a slot
         iom_cycle finished = 0; ///< arrival of its last response

@@ -78,7 +78,7 @@ StageModule::StageModule(const sc_core::sc_module_name &name, const iom_stage_co
 {
 }
 
-StageModule::StageModule(const sc_core::sc_module_name &name, std::shared_ptr<iom_stage> stage,
+StageModule::StageModule(const sc_core::sc_module_name &name, const std::shared_ptr<iom_stage> &stage,
                          const iom_stage_config &config, uint64_t tick_ps)
     : UnitModule(name, {iom_stage_unit(stage.get())}, tick_ps, stage), stage_(stage), arch_(config.arch)
 {
@@ -208,7 +208,7 @@ WalkerModule::WalkerModule(const sc_core::sc_module_name &name, const iom_walker
 {
 }
 
-WalkerModule::WalkerModule(const sc_core::sc_module_name &name, std::shared_ptr<iom_walker> walker,
+WalkerModule::WalkerModule(const sc_core::sc_module_name &name, const std::shared_ptr<iom_walker> &walker,
                            uint32_t walkers, uint64_t tick_ps)
     : UnitModule(name, {iom_walker_unit(walker.get())}, tick_ps, walker), walker_(walker)
 {
@@ -251,7 +251,8 @@ PagingStructureCacheModule::PagingStructureCacheModule(const sc_core::sc_module_
 }
 
 PagingStructureCacheModule::PagingStructureCacheModule(const sc_core::sc_module_name &name,
-                                                       std::shared_ptr<iom_psc_unit> unit, uint64_t tick_ps)
+                                                       const std::shared_ptr<iom_psc_unit> &unit,
+                                                       uint64_t tick_ps)
     : UnitModule(name, {iom_psc_unit_unit(unit.get())}, tick_ps, unit), unit_(unit)
 {
 }
@@ -308,7 +309,8 @@ RegisterModule::RegisterModule(const sc_core::sc_module_name &name, const iom_re
 {
 }
 
-RegisterModule::RegisterModule(const sc_core::sc_module_name &name, std::shared_ptr<iom_register_unit> unit,
+RegisterModule::RegisterModule(const sc_core::sc_module_name &name,
+                               const std::shared_ptr<iom_register_unit> &unit,
                                const iom_register_unit_config &config, uint64_t tick_ps)
     : UnitModule(name, {iom_register_unit_unit(unit.get())}, tick_ps, unit), unit_(unit)
 {
@@ -363,8 +365,8 @@ MemoryModule::MemoryModule(const sc_core::sc_module_name &name, const iom_memory
 {
 }
 
-MemoryModule::MemoryModule(const sc_core::sc_module_name &name, std::shared_ptr<Parts> parts, uint32_t inputs,
-                           uint64_t tick_ps)
+MemoryModule::MemoryModule(const sc_core::sc_module_name &name, const std::shared_ptr<Parts> &parts,
+                           uint32_t inputs, uint64_t tick_ps)
     : UnitModule(name, {iom_memory_unit(parts->memory.get())}, tick_ps, parts), parts_(parts)
 {
     iom_memory_image &image = *parts->image;
@@ -414,7 +416,8 @@ IommuModule::IommuModule(const sc_core::sc_module_name &name, const iom_iommu_co
 {
 }
 
-IommuModule::IommuModule(const sc_core::sc_module_name &name, std::shared_ptr<Parts> parts, uint64_t tick_ps)
+IommuModule::IommuModule(const sc_core::sc_module_name &name, const std::shared_ptr<Parts> &parts,
+                         uint64_t tick_ps)
     : UnitModule(name, units_of(parts->netlist), tick_ps, parts), parts_(parts)
 {
     iom_iommu &iommu = parts->iommu;

@@ -51,7 +51,7 @@ class StageModule : public UnitModule
     iom_stage &stage();
 
   private:
-    StageModule(const sc_core::sc_module_name &name, std::shared_ptr<iom_stage> stage,
+    StageModule(const sc_core::sc_module_name &name, const std::shared_ptr<iom_stage> &stage,
                 const iom_stage_config &config, uint64_t tick_ps);
     std::shared_ptr<iom_stage> stage_;
     const iom_arch *arch_;
@@ -99,8 +99,8 @@ class WalkerModule final : public UnitModule
     iom_walker &walker();
 
   private:
-    WalkerModule(const sc_core::sc_module_name &name, std::shared_ptr<iom_walker> walker, uint32_t walkers,
-                 uint64_t tick_ps);
+    WalkerModule(const sc_core::sc_module_name &name, const std::shared_ptr<iom_walker> &walker,
+                 uint32_t walkers, uint64_t tick_ps);
     std::shared_ptr<iom_walker> walker_;
 };
 
@@ -115,7 +115,7 @@ class PagingStructureCacheModule final : public UnitModule
     iom_psc &psc();
 
   private:
-    PagingStructureCacheModule(const sc_core::sc_module_name &name, std::shared_ptr<iom_psc_unit> unit,
+    PagingStructureCacheModule(const sc_core::sc_module_name &name, const std::shared_ptr<iom_psc_unit> &unit,
                                uint64_t tick_ps);
     std::shared_ptr<iom_psc_unit> unit_;
 };
@@ -133,7 +133,7 @@ class RegisterModule final : public UnitModule
     iom_register_unit &registers();
 
   private:
-    RegisterModule(const sc_core::sc_module_name &name, std::shared_ptr<iom_register_unit> unit,
+    RegisterModule(const sc_core::sc_module_name &name, const std::shared_ptr<iom_register_unit> &unit,
                    const iom_register_unit_config &config, uint64_t tick_ps);
     std::shared_ptr<iom_register_unit> unit_;
 };
@@ -150,7 +150,7 @@ class MemoryModule final : public UnitModule
 
   private:
     struct Parts;
-    MemoryModule(const sc_core::sc_module_name &name, std::shared_ptr<Parts> parts, uint32_t inputs,
+    MemoryModule(const sc_core::sc_module_name &name, const std::shared_ptr<Parts> &parts, uint32_t inputs,
                  uint64_t tick_ps);
     std::shared_ptr<Parts> parts_;
 };
@@ -170,7 +170,7 @@ class IommuModule final : public UnitModule
 
   private:
     struct Parts;
-    IommuModule(const sc_core::sc_module_name &name, std::shared_ptr<Parts> parts, uint64_t tick_ps);
+    IommuModule(const sc_core::sc_module_name &name, const std::shared_ptr<Parts> &parts, uint64_t tick_ps);
     std::shared_ptr<Parts> parts_;
 };
 

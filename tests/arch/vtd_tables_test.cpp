@@ -382,12 +382,19 @@ TEST_P(VtdTables, what_cannot_be_expressed_is_refused)
     EXPECT_EQ(ops.map(host.get(), domain, 0x5000, uint64_t{1} << 46, 12, 3, nullptr), IOM_SOFTWARE_REFUSED);
     EXPECT_EQ(ops.map(host.get(), domain, 0x5000, 0, 12, 0, nullptr), IOM_SOFTWARE_REFUSED);
     EXPECT_EQ(ops.map(host.get(), limits.domains, 0x5000, 0, 12, 3, nullptr), IOM_SOFTWARE_REFUSED);
-    EXPECT_EQ(ops.map(host.get(), domain, 0x5000, 0, 12, IOM_PERM_WRITE, nullptr),
-              first_stage() ? IOM_SOFTWARE_REFUSED : IOM_SOFTWARE_OK);
     EXPECT_EQ(ops.attach(host.get(), 0x10000, IOM_NO_PASID, domain, IOM_SOFTWARE_TRANSLATE),
               IOM_SOFTWARE_REFUSED);
     EXPECT_EQ(ops.attach(host.get(), 1, uint32_t{1} << 20, domain, IOM_SOFTWARE_TRANSLATE),
               IOM_SOFTWARE_REFUSED);
+}
+
+// The first stage has no bit for reading apart from presence (9.9).
+TEST_P(VtdTables, a_page_for_writing_only_is_readable_in_the_first_stage)
+{
+    ASSERT_EQ(ops.map(host.get(), domain, 0x5000, 0, 12, IOM_PERM_WRITE, nullptr), IOM_SOFTWARE_OK);
+    iom_software_mapping mapping = {};
+    ASSERT_TRUE(ops.find(host.get(), domain, 0x5000, &mapping));
+    EXPECT_EQ(mapping.permissions, first_stage() ? IOM_PERM_READ | IOM_PERM_WRITE : IOM_PERM_WRITE);
 }
 
 TEST_P(VtdTables, a_host_without_memory_is_reported)

@@ -222,8 +222,8 @@ static enum iom_software_result map(struct iom_software *software, uint32_t doma
                                     struct iom_software_change *change)
 {
     vtd_begin_call(software);
-    bool access = (permissions & IOM_PERM_READ) != 0 ||
-                  (!vtd_has_first(software) && (permissions & IOM_PERM_WRITE) != 0);
+    // A first-stage page that is present can be read: there, write permission alone becomes both.
+    bool access = (permissions & (IOM_PERM_READ | IOM_PERM_WRITE)) != 0;
     if (!page_is_possible(software, domain, iova, size_log2) || !access ||
         iom_low_bits(address, size_log2) != 0 || (address & software->config->derived.above_haw) != 0)
         return end_call(software, IOM_SOFTWARE_REFUSED, change);

@@ -5,7 +5,8 @@
 // Follows what Linux does (drivers/iommu/intel): a domain owns page tables; attaching a device writes
 // its context entry, in scalable mode its PASID-table entry (requests without PASID use RID_PASID).
 // First-stage entries are written with accessed and dirty set unless configured otherwise, so that
-// hardware need not update them.
+// hardware need not update them. They know no pages that can be written but not read: a mapping for
+// writing only is made readable.
 //
 // In nested mode a domain has first-stage tables over a second stage that maps guest addresses to
 // the same host addresses, in pages of `nested_page_log2`, added as tables and pages need them.

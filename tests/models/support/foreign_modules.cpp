@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "tests/models/support/child_process.h"
+
 namespace foreign
 {
 
@@ -23,6 +25,7 @@ double now_ns(const sc_core::sc_time &delay)
 Thread::Thread(const sc_core::sc_module_name &name, std::function<void(Thread &)> body)
     : sc_core::sc_module(name), socket("socket"), body_(std::move(body))
 {
+    no_leak_check_in_this_child();
     SC_HAS_PROCESS(Thread);
     SC_THREAD(run);
 }
@@ -72,6 +75,7 @@ Sender::Sender(const sc_core::sc_module_name &name, std::vector<Request> list, s
     : sc_core::sc_module(name), socket("socket"), requests(std::move(list)), hold_(hold)
 {
     socket.register_nb_transport_bw(this, &Sender::backward);
+    no_leak_check_in_this_child();
     SC_HAS_PROCESS(Sender);
     SC_THREAD(run);
     SC_METHOD(end_response);
