@@ -16,7 +16,7 @@ static void take_response(struct iom_stage *stage, unsigned port, struct iom_msg
     switch (port) {
     case IOM_STAGE_NEXT:
         iom_dma_account(iom_dma_of(msg), IOM_PART_QUEUEING, iom_max_u64(iom_dma_of(msg)->mark, now));
-        iom_stage_resume(stage, iom_dma_of(msg), now);
+        iom_stage_resume(stage, iom_dma_of(msg), now, now);
         break;
     case IOM_STAGE_WALK:
         iom_stage_walk_done(stage, (struct iom_walk *)(void *)msg, now);

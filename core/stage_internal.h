@@ -94,8 +94,9 @@ static inline struct iom_dma *iom_dma_of(struct iom_msg *msg)
 /// Takes the look-ups owned here from cycle `now` on; the request has spent `pipeline` ticks more in the
 /// stage by the time their result is known.
 enum iom_take iom_stage_take(struct iom_stage *stage, struct iom_dma *dma, iom_cycle now, iom_cycle pipeline);
-/// The look-up that missed, or the next stage, has answered: go on with what follows.
-void iom_stage_resume(struct iom_stage *stage, struct iom_dma *dma, iom_cycle now);
+/// The look-up that missed, or the next stage, has answered: go on with what follows from cycle `when`
+/// (>= now) on.
+void iom_stage_resume(struct iom_stage *stage, struct iom_dma *dma, iom_cycle when, iom_cycle now);
 /// A walk has come back in cycle `now`.
 void iom_stage_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cycle now);
 /// Sends walks that wait for a credit.

@@ -170,25 +170,25 @@ static void start_over(struct iom_stage *stage, struct iom_xlate *x)
     }
 }
 
-static void restart(struct iom_stage *stage, struct iom_dma *dma, iom_cycle now)
+static void restart(struct iom_stage *stage, struct iom_dma *dma, iom_cycle when, iom_cycle now)
 {
     start_over(stage, &dma->x);
     if (stage->config.front)
         replay(stage, dma);
     else
-        iom_stage_finish(stage, dma, now, now);
+        iom_stage_finish(stage, dma, when, now);
 }
 
-void iom_stage_resume(struct iom_stage *stage, struct iom_dma *dma, iom_cycle now)
+void iom_stage_resume(struct iom_stage *stage, struct iom_dma *dma, iom_cycle when, iom_cycle now)
 {
     if (dma->x.next == IOM_LOOKUP_DONE && dma->x.outcome == IOM_OUTCOME_RETRY)
-        restart(stage, dma, now);
+        restart(stage, dma, when, now);
     else if (dma->x.next == IOM_LOOKUP_DONE)
-        iom_stage_finish(stage, dma, now, now);
+        iom_stage_finish(stage, dma, when, now);
     else if (stage->config.lookup[dma->x.next].owned)
         replay(stage, dma);
     else
-        iom_stage_forward(stage, dma, now, now);
+        iom_stage_forward(stage, dma, when, now);
 }
 
 // Time of the request whose walk this was: waiting for a walker, walking, waiting for memory.
@@ -201,13 +201,16 @@ static void account_walk(struct iom_dma *dma, const struct iom_walk *walk, iom_c
     iom_dma_account(dma, part, now);
 }
 
+// A merged request may have missed so recently that its own look-up is not over: it goes on when both
+// the walk and the look-up are.
 static void resume_merged(struct iom_stage *stage, struct iom_dma *dma, const struct iom_walk *walk, bool usable,
                           iom_cycle now)
 {
     const struct iom_arch *arch = stage->config.arch;
-    iom_dma_account(dma, IOM_PART_QUEUEING, now);
+    iom_cycle when = iom_max_u64(dma->mark, now);
+    iom_dma_account(dma, IOM_PART_QUEUEING, when);
     if (usable && arch->ops->use(arch, &stage->view, &dma->x, &walk->fill.tag, &walk->fill.payload))
-        iom_stage_resume(stage, dma, now);
+        iom_stage_resume(stage, dma, when, now);
     else
         replay(stage, dma);
 }
@@ -224,19 +227,19 @@ void iom_stage_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cyc
 
     account_walk(miss.primary, walk, now);
     if (squashed) {
-        restart(stage, miss.primary, now);
+        restart(stage, miss.primary, now, now);
     } else if (stage->config.replay_after_fill && walk->fill.valid) {
         replay(stage, miss.primary);
     } else {
         miss.primary->x = walk->x;
-        iom_stage_resume(stage, miss.primary, now);
+        iom_stage_resume(stage, miss.primary, now, now);
     }
     for (struct iom_msg *msg = miss.first == NULL ? NULL : &miss.first->msg; msg != NULL;) {
         struct iom_msg *following = msg->next;
         struct iom_dma *dma = iom_dma_of(msg);
         if (squashed) {
-            iom_dma_account(dma, IOM_PART_QUEUEING, now);
-            restart(stage, dma, now);
+            iom_dma_account(dma, IOM_PART_QUEUEING, iom_max_u64(dma->mark, now));
+            restart(stage, dma, dma->mark, now);
         } else {
             resume_merged(stage, dma, walk, usable, now);
         }

@@ -204,6 +204,8 @@ void System::free_all()
     for (iom_device *device : devices_)
         iom_device_destroy(device);
     devices_.clear();
+    for (iom_link *link : links_)
+        iom_link_destroy(link);
     if (replay_ != nullptr)
         iom_replay_destroy(replay_);
     if (reader_ != nullptr)
@@ -269,8 +271,27 @@ void System::make_iommu(uint32_t inputs)
         connect_device(iom_replay_device_port(replay_, i), i);
 }
 
+// A link of limited width is a unit of its own, one cycle away from the device. Returns the port that
+// goes on to the IOMMU.
+iom_port *System::insert_link(iom_port *port, uint32_t input)
+{
+    if (config_.link.bytes_per_cycle == 0)
+        return port;
+    iom_link_unit_config settings = {config_.link.bytes_per_cycle, config_.link.header_bytes};
+    iom_link *link = iom_link_create(&settings, ("link" + std::to_string(input)).c_str());
+    if (link == nullptr)
+        throw std::bad_alloc();
+    links_.push_back(link);
+    iom_link_config wire = {1, 1, 1, config_.frontend.ingress_depth};
+    if (!iom_netlist_add(&netlist_, iom_link_unit(link)) ||
+        !iom_netlist_connect(&netlist_, port, iom_link_device_port(link), &wire))
+        throw std::bad_alloc();
+    return iom_link_host_port(link);
+}
+
 void System::connect_device(iom_port *port, uint32_t input)
 {
+    port = insert_link(port, input);
     iom_link_config link = {};
     link.latency = config_.link.latency_cycles;
     link.response_latency = config_.link.return_latency_cycles;

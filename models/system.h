@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/iommu.h"
+#include "core/link.h"
 #include "core/memory.h"
 #include "core/memory_image.h"
 #include "core/netlist.h"
@@ -106,6 +107,7 @@ class System
     void make_replay();
     void connect_host();
     void connect_device(iom_port *port, uint32_t input);
+    iom_port *insert_link(iom_port *port, uint32_t input);
     void attach_and_map();
     void check(iom_mapper_result result, const std::string &what) const;
     static void on_completed(void *context, uint64_t total);
@@ -120,6 +122,7 @@ class System
     iom_mapper *mapper_ = nullptr;
     iom_driver *driver_ = nullptr;
     std::vector<iom_device *> devices_;
+    std::vector<iom_link *> links_;
     std::vector<const iom_generator *> generators_;
     iom_trace_reader *reader_ = nullptr;
     iom_replay *replay_ = nullptr;

@@ -170,7 +170,8 @@ struct iom_generator *iom_generator_create_mixture(const struct iom_generator_co
     mixture->base.ops = &streams_only;
     mixture->count = config->part_count;
     iom_rng_seed(&mixture->rng, seed, path);
-    mixture->parts = calloc(config->part_count, sizeof *mixture->parts);
+    mixture->parts =
+        calloc(config->part_count, sizeof(struct iom_generator *)); // NOLINT(bugprone-sizeof-expression)
     mixture->weight_up_to = calloc(config->part_count, sizeof *mixture->weight_up_to);
     mixture->queued = calloc(config->part_count, sizeof *mixture->queued);
     bool queue = iom_step_queue_init(&mixture->going_on, config->part_count);

@@ -162,6 +162,8 @@ struct MemorySettings {
 struct LinkSettings {
     uint32_t latency_cycles = 100; ///< device to IOMMU
     uint32_t return_latency_cycles = 100;
+    uint32_t bytes_per_cycle = 0; ///< of each direction; 0 = unlimited, no link unit
+    uint32_t header_bytes = 24;   ///< of a packet
 };
 
 struct DriverSettings {

@@ -75,7 +75,7 @@ class Dram : public sc_core::sc_module
 
 /// One blocking access.
 template <typename Socket>
-bool access(Socket &socket, tlm::tlm_command command, uint64_t address, void *data, unsigned length)
+bool transfer(Socket &socket, tlm::tlm_command command, uint64_t address, void *data, unsigned length)
 {
     tlm_generic_payload payload;
     payload.set_command(command);
@@ -101,15 +101,17 @@ class Processor : public sc_core::sc_module
     }
     tlm_utils::simple_initiator_socket<Processor, 64> socket;
     sc_core::sc_event translating;
+    unsigned errors = 0;
 
   private:
     void run()
     {
         for (iom_register_write &step : sequence_) {
-            access(socket, tlm::TLM_WRITE_COMMAND, step.offset, &step.value, step.bytes);
+            errors += !transfer(socket, tlm::TLM_WRITE_COMMAND, step.offset, &step.value, step.bytes);
             uint64_t status = 0;
             while (step.poll_bytes != 0 && (status & step.poll_mask) != step.poll_value)
-                access(socket, tlm::TLM_READ_COMMAND, step.poll_offset, &status, step.poll_bytes);
+                errors +=
+                    !transfer(socket, tlm::TLM_READ_COMMAND, step.poll_offset, &status, step.poll_bytes);
         }
         std::printf("%-12s translation is on\n", sc_core::sc_time_stamp().to_string().c_str());
         translating.notify(sc_time(1, sc_core::SC_NS));
@@ -137,11 +139,11 @@ class Reader : public sc_core::sc_module
         unsigned char line[64];
         const uint64_t half = pages / 2 * uint64_t{IOM_PAGE_BYTES};
         for (uint64_t offset = 0; offset < half; offset += sizeof line) {
-            errors += !access(socket, tlm::TLM_READ_COMMAND, iova + offset, line, sizeof line);
-            errors += !access(socket, tlm::TLM_WRITE_COMMAND, iova + half + offset, line, sizeof line);
+            errors += !transfer(socket, tlm::TLM_READ_COMMAND, iova + offset, line, sizeof line);
+            errors += !transfer(socket, tlm::TLM_WRITE_COMMAND, iova + half + offset, line, sizeof line);
         }
         // An address that nobody mapped: the IOMMU must refuse it.
-        errors += access(socket, tlm::TLM_READ_COMMAND, iova - IOM_PAGE_BYTES, line, sizeof line);
+        errors += transfer(socket, tlm::TLM_READ_COMMAND, iova - IOM_PAGE_BYTES, line, sizeof line);
         std::printf("%-12s reader is done\n", sc_core::sc_time_stamp().to_string().c_str());
     }
     const sc_core::sc_event &start_;
@@ -176,7 +178,7 @@ class Streamer : public sc_core::sc_module, public tlm::tlm_mm_interface
             extension->source_id = streamer_id;
             payload->set_extension(extension);
             payload->set_command(tlm::TLM_WRITE_COMMAND);
-            payload->set_address(iova + frame * 256);
+            payload->set_address(iova + frame * uint64_t{256});
             std::memset(frame_, 's', sizeof frame_);
             payload->set_data_ptr(frame_);
             payload->set_data_length(sizeof frame_);
@@ -230,7 +232,7 @@ class Driver
         tables_ = iom_vtd_software_ops.create(&config, &host, &error);
         require(tables_ != nullptr ? nullptr : error);
         attach(reader_id, 1, buffer);
-        attach(streamer_id, 2, buffer + pages * IOM_PAGE_BYTES);
+        attach(streamer_id, 2, buffer + pages * uint64_t{IOM_PAGE_BYTES});
     }
     ~Driver()
     {
@@ -363,8 +365,8 @@ int run()
     const iom_stage_stats &stats = *iom_stage_stats_of(&frontend.stage());
     std::printf("%llu requests, %llu walked, %llu refused\n", static_cast<unsigned long long>(stats.requests),
                 static_cast<unsigned long long>(stats.walked), static_cast<unsigned long long>(stats.faults));
-    bool good = reader.errors == 0 && streamer.errors == 0 && streamer.done == frames && stats.faults == 1 &&
-                memory_is_right(dram, frames);
+    bool good = processor.errors == 0 && reader.errors == 0 && streamer.errors == 0 &&
+                streamer.done == frames && stats.faults == 1 && memory_is_right(dram, frames);
     std::puts(good ? "all data arrived" : "something went wrong");
     return good ? 0 : 1;
 }

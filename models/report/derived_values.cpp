@@ -39,6 +39,15 @@ Value gigabytes_per_second(const Measures &m, uint64_t bytes)
     return ratio(bytes, m.cycles * m.tick_ps, 1000.0);
 }
 
+// Mean over the links.
+Value wires(const Measures &m, uint64_t Measures::Link::*busy_cycles)
+{
+    uint64_t busy = 0;
+    for (const Measures::Link &link : m.links)
+        busy += link.*busy_cycles;
+    return ratio(busy, m.cycles * m.links.size());
+}
+
 constexpr const char *part_description =
     "share of this latency part (docs/results.md) in the sum of all translation latencies";
 
@@ -95,6 +104,12 @@ std::vector<DerivedValue> make_values()
          [](M m) { return ratio(m.memory.llc_hits, m.memory.llc_hits + m.memory.llc_misses); }},
         {"memory_bus_utilisation", "ratio", "cycles the DRAM data bus was occupied / cycles",
          [](M m) { return ratio(m.memory.busy_cycles, m.cycles); }},
+        {"link_request_utilisation", "ratio",
+         "cycles the wires to the IOMMU were occupied / cycles, mean of the links",
+         [](M m) { return wires(m, &Measures::Link::request_busy_cycles); }},
+        {"link_response_utilisation", "ratio",
+         "cycles the wires to the device were occupied / cycles, mean of the links",
+         [](M m) { return wires(m, &Measures::Link::response_busy_cycles); }},
     };
 }
 

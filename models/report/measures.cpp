@@ -182,6 +182,15 @@ void measure_memory(const PhaseResult &phase, Measures &m)
     m.memory.most_outstanding = memory.largest("most_outstanding");
 }
 
+void measure_links(const PhaseResult &phase, Measures &m)
+{
+    for (const StatisticGroup &group : phase.groups) {
+        if (group.group == "link")
+            m.links.push_back({group.unit, group.value("request_busy_cycles"),
+                               group.value("response_busy_cycles"), group.value("credit_waits")});
+    }
+}
+
 } // namespace
 
 Measures measure(const PhaseResult &phase, const SystemConfig &config)
@@ -196,6 +205,7 @@ Measures measure(const PhaseResult &phase, const SystemConfig &config)
     m.pasid_cache = lookup_measures(phase, "pasid_cache");
     measure_walks(phase, config, m);
     measure_memory(phase, m);
+    measure_links(phase, m);
     return m;
 }
 

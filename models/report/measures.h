@@ -70,6 +70,12 @@ struct Measures {
         uint64_t llc_hits = 0, llc_misses = 0, errors = 0, busy_cycles = 0, most_outstanding = 0;
     } memory;
 
+    struct Link {
+        std::string name;
+        uint64_t request_busy_cycles = 0, response_busy_cycles = 0, credit_waits = 0;
+    };
+    std::vector<Link> links;
+
     double seconds() const;
     double ns(double cycles_count) const;
     uint64_t part_total() const;

@@ -3,6 +3,7 @@
 // The generated reference of statistics. See statistics_document.h.
 #include "models/report/statistics_document.h"
 
+#include "core/link.h"
 #include "core/memory.h"
 #include "core/psc.h"
 #include "core/register_unit.h"
@@ -38,6 +39,7 @@ std::vector<DocumentedGroup> make_groups()
         {{"walker"}, "The page walkers.", {IOM_WALKER_STATS(ROW)}},
         {{"registers"}, "The register unit.", {IOM_REGISTER_STATS(ROW)}},
         {{"memory"}, "Memory.", {IOM_MEMORY_STATS(ROW)}},
+        {{"link"}, "Each PCI Express link (link.bytes_per_cycle other than 0).", {IOM_LINK_STATS(ROW)}},
         {{"device"}, "Each device.", {IOM_DEVICE_STATS(ROW)}},
         {{"driver"}, "The driver model.", {IOM_DRIVER_STATS(ROW)}},
         {{"replay"}, "A replayed trace: its devices and its driver.", {IOM_REPLAY_STATS(ROW)}},

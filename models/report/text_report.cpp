@@ -116,6 +116,7 @@ class Report
     void paging_structure_caches();
     void walks();
     void memory();
+    void links();
     void faults();
     void sources();
 
@@ -403,6 +404,22 @@ void Report::memory()
     text_ += table.text(indent);
 }
 
+void Report::links()
+{
+    if (measures_.links.empty() || measures_.cycles == 0)
+        return;
+    heading("Links");
+    TextTable table({{"", Align::left},
+                     {"to the IOMMU", Align::right},
+                     {"to the device", Align::right},
+                     {"waits for credit", Align::right}});
+    for (const Measures::Link &link : measures_.links)
+        table.add_row({link.name, format_percent(link.request_busy_cycles, measures_.cycles) + " busy",
+                       format_percent(link.response_busy_cycles, measures_.cycles) + " busy",
+                       format_count(link.credit_waits)});
+    text_ += table.text(indent);
+}
+
 void Report::faults()
 {
     if (measures_.faults + measures_.traffic.memory_errors + measures_.denied == 0)
@@ -457,6 +474,7 @@ std::string Report::text()
     paging_structure_caches();
     walks();
     memory();
+    links();
     faults();
     sources();
     return text_;

@@ -73,7 +73,7 @@ class Boundaries(unittest.TestCase):
 
     def test_every_file_has_a_license_line(self):
         folders = ["core", "traffic", "models", "tests", "configs", "scripts", "docs"]
-        endings = {".c", ".h", ".cpp", ".hpp", ".py", ".sh", ".yaml", ".md", ".txt"}
+        endings = {".c", ".h", ".cpp", ".hpp", ".py", ".sh", ".yaml", ".txt"}
         for path in sorted(p for folder in folders for p in (ROOT / folder).rglob("*")):
             if path.suffix in endings and path.is_file() and "data" not in path.parts and "traces" not in path.parts:
                 head = path.read_text(errors="replace")[:300]

@@ -129,7 +129,7 @@ class Units : public ::testing::Test
     {
         ASSERT_TRUE(iom_port_bind(&requester, &responder, &link));
     }
-    const char *init(std::vector<iom_unit *> units)
+    const char *init(const std::vector<iom_unit *> &units)
     {
         groups.push_back(std::make_unique<iom_group>());
         return iom_group_init(groups.back().get(), "group", units.data(),
@@ -139,7 +139,7 @@ class Units : public ::testing::Test
     {
         return *groups[index];
     }
-    void start(std::vector<iom_unit *> units)
+    void start(const std::vector<iom_unit *> &units)
     {
         ASSERT_EQ(init(units), nullptr);
         iom_group_start(&group(), 0);

@@ -245,7 +245,7 @@ TEST_P(Reported, TextOfAnEmptyRunHasNoTables)
 }
 
 INSTANTIATE_TEST_SUITE_P(Wirings, Reported, testing::Values("fused", "chained"),
-                         [](const auto &info) { return std::string(info.param); });
+                         [](const auto &wiring) { return std::string(wiring.param); });
 
 } // namespace
 } // namespace iommu_sim

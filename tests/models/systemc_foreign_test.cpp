@@ -143,58 +143,59 @@ TEST(SystemcForeign, an_access_across_pages_is_split_and_joined)
 
 TEST(SystemcForeign, end_req_is_withheld_until_a_slot_is_free)
 {
-    EXPECT_EQ(in_child([] {
-                  // 64 bytes at 8 bytes a cycle: the memory accepts one request every 8 cycles. Two slots.
-                  Checks checks;
-                  MemoryModule memory("memory", memory_config(20, 8), 0, 0xffff, tick_ps);
-                  memory.responder(*memory.group().members[0]->ports).link.depth = 2;
-                  std::vector<foreign::Sender::Request> list;
-                  for (unsigned i = 0; i < 6; i++)
-                      list.push_back({tlm::TLM_WRITE_COMMAND, i * 64,
-                                      std::vector<unsigned char>(64, static_cast<unsigned char>(i + 1))});
-                  for (unsigned i = 0; i < 6; i++)
-                      list.push_back({tlm::TLM_READ_COMMAND, i * 64, std::vector<unsigned char>(64)});
-                  foreign::Sender sender("sender", list, sc_core::SC_ZERO_TIME);
-                  sender.socket.bind(memory.in(0));
-                  sc_core::sc_start();
-                  // Request i leaves its slot when the memory takes it, in 1 + 8 i; the slot is free one
-                  // cycle later, which is when request i + 2 may have it. A request arrives one cycle after
-                  // the one before was accepted, at the earliest.
-                  double accepted = 0;
-                  for (unsigned i = 0; i < 12; i++) {
-                      double slot = i < 2 ? 0 : 1 + 8.0 * (i - 2) + 1;
-                      accepted = std::max(accepted + 1, slot);
-                      checks.equal("accepted", std::round(sender.requests[i].accepted), accepted);
-                      checks.equal("responded", std::round(sender.requests[i].responded),
-                                   1 + 8.0 * i + 20 + 1);
-                      checks.equal("status", sender.requests[i].status, tlm::TLM_OK_RESPONSE);
-                      if (i >= 6)
-                          checks.holds("data", sender.requests[i].data == list[i - 6].data);
-                  }
-                  checks.equal("freed", sender.freed, 12u);
-                  return checks.text() + sender.problems;
-              }),
-              "");
+    EXPECT_EQ(
+        in_child([] {
+            // 64 bytes at 8 bytes a cycle: the memory accepts one request every 8 cycles. Two slots.
+            Checks checks;
+            MemoryModule memory("memory", memory_config(20, 8), 0, 0xffff, tick_ps);
+            memory.responder(*memory.group().members[0]->ports).link.depth = 2;
+            std::vector<foreign::Sender::Request> list;
+            for (unsigned i = 0; i < 6; i++)
+                list.push_back({tlm::TLM_WRITE_COMMAND, i * uint64_t{64},
+                                std::vector<unsigned char>(64, static_cast<unsigned char>(i + 1))});
+            for (unsigned i = 0; i < 6; i++)
+                list.push_back({tlm::TLM_READ_COMMAND, i * uint64_t{64}, std::vector<unsigned char>(64)});
+            foreign::Sender sender("sender", list, sc_core::SC_ZERO_TIME);
+            sender.socket.bind(memory.in(0));
+            sc_core::sc_start();
+            // Request i leaves its slot when the memory takes it, in 1 + 8 i; the slot is free one
+            // cycle later, which is when request i + 2 may have it. A request arrives one cycle after
+            // the one before was accepted, at the earliest.
+            double accepted = 0;
+            for (unsigned i = 0; i < 12; i++) {
+                double slot = i < 2 ? 0 : 1 + 8.0 * (i - 2) + 1;
+                accepted = std::max(accepted + 1, slot);
+                checks.equal("accepted", std::round(sender.requests[i].accepted), accepted);
+                checks.equal("responded", std::round(sender.requests[i].responded), 1 + 8.0 * i + 20 + 1);
+                checks.equal("status", sender.requests[i].status, tlm::TLM_OK_RESPONSE);
+                if (i >= 6)
+                    checks.holds("data", sender.requests[i].data == list[i - 6].data);
+            }
+            checks.equal("freed", sender.freed, 12u);
+            return checks.text() + sender.problems;
+        }),
+        "");
 }
 
 TEST(SystemcForeign, one_response_at_a_time)
 {
-    EXPECT_EQ(in_child([] {
-                  // Responses would come every cycle; the initiator takes 5 ns for each.
-                  Checks checks;
-                  MemoryModule memory("memory", memory_config(10, 0), 0, 0xffff, tick_ps);
-                  std::vector<foreign::Sender::Request> list;
-                  for (unsigned i = 0; i < 8; i++)
-                      list.push_back({tlm::TLM_READ_COMMAND, i * 64, std::vector<unsigned char>(64)});
-                  foreign::Sender sender("sender", list, ns(5));
-                  sender.socket.bind(memory.in(0));
-                  sc_core::sc_start();
-                  for (unsigned i = 0; i < 8; i++)
-                      checks.equal("responded", std::round(sender.requests[i].responded), 12 + 5.0 * i);
-                  checks.equal("freed", sender.freed, 8u);
-                  return checks.text() + sender.problems;
-              }),
-              "");
+    EXPECT_EQ(
+        in_child([] {
+            // Responses would come every cycle; the initiator takes 5 ns for each.
+            Checks checks;
+            MemoryModule memory("memory", memory_config(10, 0), 0, 0xffff, tick_ps);
+            std::vector<foreign::Sender::Request> list;
+            for (unsigned i = 0; i < 8; i++)
+                list.push_back({tlm::TLM_READ_COMMAND, i * uint64_t{64}, std::vector<unsigned char>(64)});
+            foreign::Sender sender("sender", list, ns(5));
+            sender.socket.bind(memory.in(0));
+            sc_core::sc_start();
+            for (unsigned i = 0; i < 8; i++)
+                checks.equal("responded", std::round(sender.requests[i].responded), 12 + 5.0 * i);
+            checks.equal("freed", sender.freed, 8u);
+            return checks.text() + sender.problems;
+        }),
+        "");
 }
 
 TEST(SystemcForeign, what_cannot_be_done_is_answered_with_the_right_error)

@@ -334,7 +334,7 @@ TEST(Device, nvme_commands_in_flight_hide_the_media)
     // 32 commands per command time, which is 2000 cycles and the DMA: 18 requests each, far from the limit
     // of one a cycle.
     const double cycles = static_cast<double>(run.responder.dma.back().at);
-    const double command = run.stats().operation_latency.sum / 3200.0;
+    const double command = static_cast<double>(run.stats().operation_latency.sum) / 3200.0;
     EXPECT_NEAR(3200 / cycles, 32 / command, 0.01 * 32 / command);
     EXPECT_GT(command, 2000 + 15 + 120);
     EXPECT_LT(command, 2000 + 18 * 32 + 120);

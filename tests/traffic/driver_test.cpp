@@ -138,9 +138,9 @@ TEST_F(Driver, calls_and_stores_take_their_time)
     config.unmap_cycles = 11;
     config.store_cycles = 4;
     make(config);
-    add(IOM_DRIVER_MAP, 0x1000, 3 * 4096);        // four stores, the first for the table
-    add(IOM_DRIVER_UNMAP, 0x1000, 3 * 4096);      // three
-    add(IOM_DRIVER_MAP, 0x200000, 1 << 21, 1000); // one, due later
+    add(IOM_DRIVER_MAP, 0x1000, 3 * UINT64_C(4096));   // four stores, the first for the table
+    add(IOM_DRIVER_UNMAP, 0x1000, 3 * UINT64_C(4096)); // three
+    add(IOM_DRIVER_MAP, 0x200000, 1 << 21, 1000);      // one, due later
     EXPECT_EQ(bench->run(), IOM_RUN_IDLE);
     std::vector<iom_cycle> at;
     for (const auto &store : memory.stores)
@@ -164,8 +164,8 @@ TEST_F(Driver, stores_wait_for_slots_and_keep_their_order)
 {
     iom_driver_config config{};
     make(config, 2);
-    add(IOM_DRIVER_MAP, 0x1000, 20 * 4096);
-    add(IOM_DRIVER_UNMAP, 0x1000, 20 * 4096);
+    add(IOM_DRIVER_MAP, 0x1000, 20 * UINT64_C(4096));
+    add(IOM_DRIVER_UNMAP, 0x1000, 20 * UINT64_C(4096));
     EXPECT_EQ(bench->run(), IOM_RUN_IDLE);
     ASSERT_EQ(memory.stores.size(), 41u);
     for (unsigned i = 0; i < 20; i++) {

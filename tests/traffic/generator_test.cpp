@@ -41,7 +41,7 @@ iom_generator_config stream(iom_generator_kind kind)
     config.kind = kind;
     config.source = 0x0310;
     config.base_iova = 0x10000000;
-    config.window_bytes = 64 * 4096;
+    config.window_bytes = 64 * UINT64_C(4096);
     config.request_bytes = 256;
     config.read_ppm = IOM_PPM;
     config.stride_bytes = 4096;
@@ -80,7 +80,7 @@ TEST(Generator, sequential_walks_the_window_and_wraps)
 {
     const auto generator = make(stream(IOM_GENERATOR_SEQUENTIAL));
     for (unsigned round = 0; round < 3; round++) {
-        for (uint64_t offset = 0; offset < 64 * 4096; offset += 256) {
+        for (uint64_t offset = 0; offset < 64 * UINT64_C(4096); offset += 256) {
             const auto request = next(generator);
             ASSERT_EQ(request.iova, 0x10000000 + offset);
             ASSERT_EQ(request.bytes, 256u);
@@ -95,7 +95,7 @@ TEST(Generator, sequential_walks_the_window_and_wraps)
 TEST(Generator, stride_skips_and_wraps_where_the_next_request_does_not_fit)
 {
     auto config = stream(IOM_GENERATOR_STRIDED);
-    config.window_bytes = 4 * 4096;
+    config.window_bytes = 4 * UINT64_C(4096);
     config.stride_bytes = 5000;
     const auto generator = make(config);
     for (const uint64_t offset : {0, 5000, 10000, 15000, 0, 5000})
@@ -143,7 +143,7 @@ TEST(Generator, requests_are_split_at_pages)
 TEST(Generator, uniform_covers_all_places_alike)
 {
     auto config = stream(IOM_GENERATOR_UNIFORM);
-    config.window_bytes = 16 * 4096;
+    config.window_bytes = 16 * UINT64_C(4096);
     config.request_bytes = 1024;
     const auto generator = make(config);
     std::vector<uint64_t> seen(64, 0);
@@ -181,10 +181,10 @@ TEST(Generator, uniform_respects_alignment_and_bounds)
 TEST(Generator, hot_part_gets_its_share)
 {
     auto config = stream(IOM_GENERATOR_UNIFORM);
-    config.hot_bytes = 3 * 4096;
+    config.hot_bytes = 3 * UINT64_C(4096);
     config.hot_ppm = 900000;
     const auto generator = make(config);
-    std::vector<uint64_t> hot(48, 0), cold(61 * 16, 0);
+    std::vector<uint64_t> hot(48, 0), cold(size_t{976}, 0);
     uint64_t hot_total = 0;
     for (unsigned i = 0; i < 200000; i++) {
         const uint64_t slot = (next(generator).iova - config.base_iova) / 256;
@@ -271,7 +271,7 @@ TEST(Generator, zipf_groups_pages_into_blocks_when_there_are_too_many)
         hottest = std::max(hottest, count);
     double total = 0;
     const double items = std::ceil(static_cast<double>(config.window_bytes) / 16384);
-    for (double k = 1; k <= items; k++)
+    for (uint32_t k = 1; k <= static_cast<uint32_t>(items); k++)
         total += std::pow(k, -0.99);
     EXPECT_NEAR(hottest, 200000 / total, 5 * std::sqrt(200000 / total));
 }
@@ -406,9 +406,9 @@ TEST(Nvme, read_command_step_by_step)
     const auto generator = make(config);
     iom_generator_end end{};
     for (unsigned command = 0; command < 5; command++) {
-        auto request = next(generator, 100 * command);
+        auto request = next(generator, UINT64_C(100) * command);
         EXPECT_TRUE(request.first);
-        EXPECT_EQ(request.iova, config.base_iova + command % 2 * 64); // submission entry
+        EXPECT_EQ(request.iova, config.base_iova + command % 2 * UINT64_C(64)); // submission entry
         EXPECT_EQ(request.bytes, 64u);
         EXPECT_EQ(request.klass, IOM_TRAFFIC_RING);
         EXPECT_EQ(request.flags & IOM_REQ_WRITE, 0);
@@ -419,7 +419,8 @@ TEST(Nvme, read_command_step_by_step)
                   IOM_GENERATOR_GOING_ON);
         for (unsigned piece = 0; piece < 16; piece++) {
             request = next(generator);
-            EXPECT_EQ(request.iova, config.base_iova + 2 * 4096 + command * 4096 + piece * 256);
+            EXPECT_EQ(request.iova, config.base_iova + 2 * UINT64_C(4096) + command * UINT64_C(4096) +
+                                        piece * UINT64_C(256));
             EXPECT_EQ(request.bytes, 256u);
             EXPECT_EQ(request.klass, IOM_TRAFFIC_DATA);
             EXPECT_EQ(request.flags, IOM_REQ_WRITE | IOM_REQ_POSTED);
@@ -432,7 +433,7 @@ TEST(Nvme, read_command_step_by_step)
                       IOM_GENERATOR_GOING_ON);
         }
         request = next(generator);
-        EXPECT_EQ(request.iova, config.base_iova + 4096 + command % 2 * 16); // completion entry
+        EXPECT_EQ(request.iova, config.base_iova + 4096 + command % 2 * UINT64_C(16)); // completion entry
         EXPECT_EQ(request.bytes, 16u);
         EXPECT_EQ(request.klass, IOM_TRAFFIC_COMPLETION);
         EXPECT_EQ(iom_generator_completed(generator.get(), 100 * command + 50, request.token, false, &end),
@@ -489,7 +490,7 @@ TEST(Nvme, media_latency_lies_before_the_data_of_a_read_and_behind_that_of_a_wri
 TEST(Nvme, long_transfers_read_their_page_list_first)
 {
     auto config = nvme();
-    config.block_bytes = 5 * 4096;
+    config.block_bytes = 5 * UINT64_C(4096);
     config.request_bytes = 4096;
     config.window_bytes = 4 << 20;
     const auto generator = make(config);
@@ -663,8 +664,8 @@ TEST(Nic, frames_of_both_directions_under_random_completion)
         std::map<uint64_t, int> descriptors; // descriptor address: 1 = fetched, 2 = in use
         unsigned sent[2] = {0, 0};
         Player player(config, seed);
-        const uint64_t buffers = config.base_iova + 4 * 4096; // after four rings of a page each
-        const uint64_t ring_buffers = 12 * 4096;              // 24 buffers of 2 KiB
+        const uint64_t buffers = config.base_iova + 4 * UINT64_C(4096); // after four rings of a page each
+        const uint64_t ring_buffers = 12 * UINT64_C(4096);              // 24 buffers of 2 KiB
         player.play(
             600, 40,
             [&](const iom_traffic_request &request) {

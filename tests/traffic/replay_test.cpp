@@ -632,7 +632,8 @@ void record_at_random(Trace &trace, uint64_t seed)
                 trace.map(0, own * 4096, 1, 0, time);
             } else {
                 for (unsigned i = 0; i < 3; i++)
-                    trace.dma(0, own * 4096 + i * 64, 64, random() % 2, IOM_TRACE_DMA_OTHER, time, network);
+                    trace.dma(0, own * 4096 + i * UINT64_C(64), 64, random() % 2, IOM_TRACE_DMA_OTHER, time,
+                              network);
                 trace.unmap(0, own * 4096, 1, time);
                 free_pages.insert(own);
                 own = 0;

@@ -71,7 +71,7 @@ void Thread::write(uint64_t address, const void *data, unsigned bytes)
 
 // ---- sender ------------------------------------------------------------------------------------------
 
-Sender::Sender(const sc_core::sc_module_name &name, std::vector<Request> list, sc_core::sc_time hold)
+Sender::Sender(const sc_core::sc_module_name &name, std::vector<Request> list, const sc_core::sc_time &hold)
     : sc_core::sc_module(name), socket("socket"), requests(std::move(list)), hold_(hold)
 {
     socket.register_nb_transport_bw(this, &Sender::backward);
@@ -175,8 +175,8 @@ void Sender::free(Payload *payload)
 
 // ---- memory ------------------------------------------------------------------------------------------
 
-Memory::Memory(const sc_core::sc_module_name &name, Manner manner, sc_core::sc_time accept_time,
-               sc_core::sc_time latency, std::shared_ptr<Content> content)
+Memory::Memory(const sc_core::sc_module_name &name, Manner manner, const sc_core::sc_time &accept_time,
+               const sc_core::sc_time &latency, std::shared_ptr<Content> content)
     : sc_core::sc_module(name), socket("socket"), content_(std::move(content)), manner_(manner),
       accept_time_(accept_time), latency_(latency), queue_(this, &Memory::later)
 {

@@ -63,7 +63,7 @@ class Sender : public sc_core::sc_module, public tlm::tlm_mm_interface
         tlm::tlm_response_status status = tlm::TLM_INCOMPLETE_RESPONSE;
     };
     /// Ends each response `hold` after it began; 0: at once, by TLM_COMPLETED.
-    Sender(const sc_core::sc_module_name &name, std::vector<Request> requests, sc_core::sc_time hold);
+    Sender(const sc_core::sc_module_name &name, std::vector<Request> requests, const sc_core::sc_time &hold);
     void free(Payload *payload) override;
 
     tlm_utils::simple_initiator_socket<Sender, 64> socket;
@@ -98,8 +98,8 @@ class Memory : public sc_core::sc_module, public tlm::tlm_fw_transport_if<>
 {
   public:
     using Content = std::map<uint64_t, unsigned char>; ///< what is not there reads as 0
-    Memory(const sc_core::sc_module_name &name, Manner manner, sc_core::sc_time accept_time,
-           sc_core::sc_time latency, std::shared_ptr<Content> content = std::make_shared<Content>());
+    Memory(const sc_core::sc_module_name &name, Manner manner, const sc_core::sc_time &accept_time,
+           const sc_core::sc_time &latency, std::shared_ptr<Content> content = std::make_shared<Content>());
 
     tlm::tlm_target_socket<64> socket;
     uint64_t limit = UINT64_MAX; ///< addresses from here on do not answer
