@@ -123,6 +123,7 @@ bool iom_psc_stat_block(struct iom_psc *psc, struct iom_stat_block *block)
         for (unsigned level = 2; level < IOM_PSC_LEVELS; level++) {
             if (psc->cache[stage][level] == NULL)
                 continue;
+            iom_cache_sync(psc->cache[stage][level], IOM_NEVER);
             const struct iom_cache_counts *counts = iom_cache_counts_of(psc->cache[stage][level]);
             const struct iom_cache_counts *base = &psc->base[stage][level];
             psc->stats.fills += counts->fills - base->fills;
@@ -139,8 +140,10 @@ void iom_psc_reset_stats(struct iom_psc *psc)
     memset(&psc->stats, 0, sizeof psc->stats);
     for (unsigned stage = 0; stage < 2; stage++) {
         for (unsigned level = 2; level < IOM_PSC_LEVELS; level++) {
-            if (psc->cache[stage][level] != NULL)
-                psc->base[stage][level] = *iom_cache_counts_of(psc->cache[stage][level]);
+            if (psc->cache[stage][level] == NULL)
+                continue;
+            iom_cache_sync(psc->cache[stage][level], IOM_NEVER);
+            psc->base[stage][level] = *iom_cache_counts_of(psc->cache[stage][level]);
         }
     }
 }

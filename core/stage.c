@@ -120,8 +120,9 @@ static bool blocked(const struct iom_stage *stage)
 
 static void take_replays(struct iom_stage *stage, iom_cycle now)
 {
-    while (stage->budget != 0 && stage->replays.first != NULL && stage->exits[0].first == NULL &&
-           stage->exits[1].first == NULL && stage->replay_tried_at != stage->changes) {
+    while (now >= stage->replay_from && stage->budget != 0 && stage->replays.first != NULL &&
+           stage->exits[0].first == NULL && stage->exits[1].first == NULL &&
+           stage->replay_tried_at != stage->changes) {
         struct iom_dma *dma = iom_dma_of(iom_fifo_pop(&stage->replays));
         if (iom_stage_take(stage, dma, now, 0) == IOM_STALLED) {
             // Back to the head: replays keep their order.
@@ -244,7 +245,8 @@ const struct iom_lookup_stats *iom_stage_lookup_stats(struct iom_stage *stage, e
 {
     struct iom_lookup_stats *stats = &stage->lookup_stats[which];
     if (stage->cache[which] != NULL) {
-        // The engine counts what it does to entries; settle what this cycle has recorded first.
+        // The engine counts what it does to entries; settle what the last cycle has recorded first.
+        iom_cache_sync(stage->cache[which], IOM_NEVER);
         const struct iom_cache_counts *counts = iom_cache_counts_of(stage->cache[which]);
         stats->fills = counts->fills - stage->counts_base[which].fills;
         stats->evictions = counts->evictions - stage->counts_base[which].evictions;
@@ -282,8 +284,10 @@ static void reset_stats(struct iom_unit *unit)
     memset(&stage->stats, 0, sizeof stage->stats);
     memset(stage->lookup_stats, 0, sizeof stage->lookup_stats);
     for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++) {
-        if (stage->cache[which] != NULL)
-            stage->counts_base[which] = *iom_cache_counts_of(stage->cache[which]);
+        if (stage->cache[which] == NULL)
+            continue;
+        iom_cache_sync(stage->cache[which], IOM_NEVER);
+        stage->counts_base[which] = *iom_cache_counts_of(stage->cache[which]);
     }
 }
 

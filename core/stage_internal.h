@@ -73,6 +73,7 @@ struct iom_stage {
     } *ingress;
     uint32_t waiting_inputs;  ///< inputs with a request taken from the inbox
     uint64_t replay_tried_at; ///< the same for the head of `replays`
+    iom_cycle replay_from;    ///< replay_after_fill: cycle in which the last fill may be hit
 
     struct iom_stage_stats stats;
     struct iom_lookup_stats lookup_stats[IOM_LOOKUP_COUNT];

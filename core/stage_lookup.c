@@ -221,14 +221,19 @@ void iom_stage_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cyc
     iom_miss_table_release(&stage->misses, (int32_t)walk->miss);
     stage->changes++;
     bool squashed = (miss.poisoned || walk->poisoned) && stage->config.squash_walks;
-    bool usable = walk->fill.valid && !squashed && !stage->config.replay_after_fill;
-    if (walk->fill.valid && !squashed && stage->cache[walk->what] != NULL)
+    bool filled = walk->fill.valid && !squashed && stage->cache[walk->what] != NULL;
+    if (filled)
         iom_cache_fill(stage->cache[walk->what], now, &walk->fill.tag, &walk->fill.payload);
+    // Looking up again makes sense only behind a fill, and from the cycle in which it can be hit.
+    bool look_again = filled && stage->config.replay_after_fill;
+    if (look_again)
+        stage->replay_from = now + 1;
+    bool usable = walk->fill.valid && !squashed && !look_again;
 
     account_walk(miss.primary, walk, now);
     if (squashed) {
         restart(stage, miss.primary, now, now);
-    } else if (stage->config.replay_after_fill && walk->fill.valid) {
+    } else if (look_again) {
         replay(stage, miss.primary);
     } else {
         miss.primary->x = walk->x;

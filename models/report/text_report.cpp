@@ -110,6 +110,7 @@ class Report
     void title();
     void what_ran();
     void traffic();
+    void replay();
     void latency();
     void where_time_goes();
     void caches();
@@ -207,6 +208,28 @@ void Report::traffic()
     if (t.operations_done != 0)
         table.add_row({"I/O operations ended", format_count(t.operations_done),
                        format_rate(as_double(t.operations_done) / ns * 1e9), "", ""});
+    text_ += table.text(indent);
+}
+
+void Report::replay()
+{
+    const StatisticGroup *replay = result_.region.find("replay");
+    if (replay == nullptr)
+        return;
+    heading("Replayed driver");
+    TextTable table({{"", Align::left}, {"", Align::right}, {"", Align::left}});
+    const auto row = [&](const char *label, const char *name, const std::string &remark = "") {
+        if (replay->value(name) != 0)
+            table.add_row({label, format_count(replay->value(name)), remark});
+    };
+    row("maps", "maps", format_count(replay->value("bytes_mapped")) + " bytes");
+    row("unmaps", "unmaps", format_count(replay->value("bytes_unmapped")) + " bytes");
+    row("stores to tables", "stores");
+    row("operations at once", "most_operations", "at most");
+    row("attachments and maps refused", "refused", "the architecture or mode cannot express them");
+    row("maps of pages mapped already", "remaps");
+    row("unmaps of pages not mapped", "stray_unmaps");
+    row("maps before an earlier unmap", "forced_maps", "to go on");
     text_ += table.text(indent);
 }
 
@@ -468,6 +491,7 @@ std::string Report::text()
     title();
     what_ran();
     traffic();
+    replay();
     latency();
     where_time_goes();
     caches();

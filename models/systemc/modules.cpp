@@ -342,6 +342,51 @@ iom_register_unit &RegisterModule::registers()
     return *unit_;
 }
 
+// ---- link ----------------------------------------------------------------------------------------------
+
+namespace
+{
+
+std::shared_ptr<iom_link> make_link(const sc_core::sc_module_name &name, const iom_link_unit_config &config)
+{
+    if (config.bytes_per_cycle == 0)
+        throw std::invalid_argument(std::string(static_cast<const char *>(name)) +
+                                    ": bytes_per_cycle must be at least 1");
+    return {&made(iom_link_create(&config, name)), iom_link_destroy};
+}
+
+} // namespace
+
+LinkModule::LinkModule(const sc_core::sc_module_name &name, const iom_link_unit_config &config, uint64_t tick_ps)
+    : LinkModule(name, make_link(name, config), tick_ps)
+{
+}
+
+LinkModule::LinkModule(const sc_core::sc_module_name &name, const std::shared_ptr<iom_link> &link, uint64_t tick_ps)
+    : UnitModule(name, {iom_link_unit(link.get())}, tick_ps, link), link_(link)
+{
+    ResponderEnd &input = responder(*iom_link_device_port(link.get()));
+    RequesterEnd &exit = requester(*iom_link_host_port(link.get()));
+    input.access = ForeignAccess::translate;
+    // A link adds time, not content: debug accesses go on to what is behind it.
+    input.debug = [&exit](Payload &payload) { return exit.socket->transport_dbg(payload); };
+}
+
+TargetSocket &LinkModule::device()
+{
+    return target(*iom_link_device_port(link_.get()));
+}
+
+InitiatorSocket &LinkModule::host()
+{
+    return initiator(*iom_link_host_port(link_.get()));
+}
+
+void LinkModule::set_source_id(uint32_t source_id)
+{
+    responder(*iom_link_device_port(link_.get())).default_source_id = source_id;
+}
+
 // ---- memory ------------------------------------------------------------------------------------------
 
 struct MemoryModule::Parts {

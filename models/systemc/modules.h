@@ -25,6 +25,7 @@
 #include <memory>
 
 #include "core/iommu.h"
+#include "core/link.h"
 #include "core/memory.h"
 #include "core/psc.h"
 #include "core/register_unit.h"
@@ -136,6 +137,22 @@ class RegisterModule final : public UnitModule
     RegisterModule(const sc_core::sc_module_name &name, const std::shared_ptr<iom_register_unit> &unit,
                    const iom_register_unit_config &config, uint64_t tick_ps);
     std::shared_ptr<iom_register_unit> unit_;
+};
+
+/// A PCI Express link (core/link.h); flight times are those of the sockets' connections.
+class LinkModule final : public UnitModule
+{
+  public:
+    LinkModule(const sc_core::sc_module_name &name, const iom_link_unit_config &config, uint64_t tick_ps);
+
+    TargetSocket &device();
+    InitiatorSocket &host();
+    /// Requester assumed for payloads without IommuExtension.
+    void set_source_id(uint32_t source_id);
+
+  private:
+    LinkModule(const sc_core::sc_module_name &name, const std::shared_ptr<iom_link> &link, uint64_t tick_ps);
+    std::shared_ptr<iom_link> link_;
 };
 
 class MemoryModule final : public UnitModule

@@ -111,8 +111,10 @@ void roll_surroundings(Dice &dice, SystemConfig &config)
     roll_geometry(dice, config.memory.llc, 4);
     config.memory.llc.latency_cycles = dice.between(0, 20);
     config.memory.size_bytes = uint64_t{1} << 32;
-    config.link.latency_cycles = dice.one_of({0u, 1u, 3u, 100u, 600u});
+    config.link.latency_cycles = dice.one_of({1u, 3u, 100u, 600u});
     config.link.return_latency_cycles = dice.one_of({1u, 3u, 100u, 600u});
+    config.link.bytes_per_cycle = dice.one_of({0u, 0u, 3u, 16u, 64u});
+    config.link.header_bytes = dice.one_of({1u, 24u, 30u});
     config.driver.page_size = dice.one_of({PageSize::size_4k, PageSize::size_4k, PageSize::size_2m});
     config.driver.premap = dice.chance(90);
     config.driver.mmio_cycles = dice.between(1, 300);

@@ -91,7 +91,7 @@ TEST(Session, LastRequestEndsThePhaseInItsCycle)
     // One request at a time: the region lasts exactly as long as its requests, each sent in the cycle in
     // which the one before came back.
     const SystemConfig config =
-        configuration("run: {requests: 50, warmup_requests: 50}", {"devices[0].generator.outstanding=1"});
+        configuration("run: {requests: 50, warmup_requests: 40}", {"devices[0].generator.outstanding=1"});
     const SessionResult result = run(config);
     const StatisticValue *latency = result.region.find("device")->find("latency");
     ASSERT_NE(latency, nullptr);

