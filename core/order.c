@@ -8,13 +8,16 @@
 #include <stdlib.h>
 
 #define FIRST_SLOTS 64u
+#define RECENT_WRITES 16u
 #define EMPTY UINT32_MAX
 
 struct requester {
     uint32_t source;
     uint64_t next_ticket; ///< of the next posted write to enter
     uint64_t leaving;     ///< ticket of the next posted write to leave
-    iom_cycle last_write; ///< departure of the last posted write that left
+    /// Departures of the last posted writes, by ticket modulo RECENT_WRITES. They may lie ahead, and a
+    /// read must wait for those before it only, of which the last may not be the last of all.
+    iom_cycle departed[RECENT_WRITES];
     struct iom_dma *parked;
 };
 
@@ -115,13 +118,21 @@ static bool due(const struct requester *requester, const struct iom_dma *dma)
     return dma->ticket <= requester->leaving;
 }
 
+// Departure of the last posted write that `dma` must not overtake. Departures never decrease, so of one
+// too old to be remembered the oldest remembered is a bound.
+static iom_cycle write_before(const struct requester *requester, const struct iom_dma *dma)
+{
+    if (dma->ticket == 0)
+        return 0;
+    uint64_t oldest = requester->leaving > RECENT_WRITES ? requester->leaving - RECENT_WRITES : 0;
+    return requester->departed[iom_max_u64(dma->ticket - 1, oldest) % RECENT_WRITES];
+}
+
 static void let_go(struct requester *requester, struct iom_dma *dma, iom_cycle *depart)
 {
-    *depart = iom_max_u64(*depart, requester->last_write);
-    if (is_posted(dma)) {
-        requester->leaving++;
-        requester->last_write = *depart;
-    }
+    *depart = iom_max_u64(*depart, write_before(requester, dma));
+    if (is_posted(dma))
+        requester->departed[requester->leaving++ % RECENT_WRITES] = *depart;
     dma->ordered = 0;
 }
 

@@ -53,6 +53,19 @@ static void fill_control(struct iom_register_unit *self, enum iom_register_actio
     }
 }
 
+// Status bits do not say which command they belong to: while a further view waits to be distributed, none
+// is set.
+static void finish_action(struct iom_register_unit *self)
+{
+    enum iom_register_action action = self->pending[0];
+    memmove(self->pending, self->pending + 1, --self->pending_count * sizeof *self->pending);
+    for (uint32_t i = 0; i < self->pending_count; i++) {
+        if (action == IOM_ACTION_UPDATE_VIEW && self->pending[i] == action)
+            return;
+    }
+    self->config.arch->ops->action_done(self->config.arch, self->state, action);
+}
+
 // Starts the oldest pending action; those without participants are done at once.
 static void start_action(struct iom_register_unit *self, iom_cycle now)
 {
@@ -72,8 +85,7 @@ static void start_action(struct iom_register_unit *self, iom_cycle now)
         }
         if (self->unacknowledged != 0)
             return;
-        self->config.arch->ops->action_done(self->config.arch, self->state, action);
-        memmove(self->pending, self->pending + 1, --self->pending_count);
+        finish_action(self);
     }
 }
 
@@ -83,10 +95,8 @@ static void take_acknowledgements(struct iom_register_unit *self, iom_cycle now)
         struct iom_port *port = participant_port(self, i);
         while (iom_port_peek(port, now) != NULL) {
             iom_msg_release(iom_port_pop(port));
-            if (--self->unacknowledged == 0) {
-                self->config.arch->ops->action_done(self->config.arch, self->state, self->pending[0]);
-                memmove(self->pending, self->pending + 1, --self->pending_count);
-            }
+            if (--self->unacknowledged == 0)
+                finish_action(self);
         }
     }
 }

@@ -5,7 +5,8 @@
 //
 //   mmio      write: applied in the cycle of arrival (answered at once: posted); read: likewise
 //   view      a write that changes the view is broadcast; when all have acknowledged, the status bit
-//             of the handshake (e.g. GSTS) is set. Actions are carried out one after the other
+//             of the handshake (e.g. GSTS) is set. Actions are carried out one after the other; of
+//             commands that overlap all status bits are set when the last view is everywhere
 //   faults    recorded in order of arrival
 #ifndef IOM_CORE_REGISTER_UNIT_H
 #define IOM_CORE_REGISTER_UNIT_H

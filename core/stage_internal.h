@@ -41,6 +41,19 @@ static inline struct iom_msg *iom_fifo_pop(struct iom_fifo *fifo)
     return msg;
 }
 
+/// Moves all of `more` behind `fifo`.
+static inline void iom_fifo_append(struct iom_fifo *fifo, const struct iom_fifo *more)
+{
+    if (more->first == NULL)
+        return;
+    if (fifo->last == NULL)
+        fifo->first = more->first;
+    else
+        fifo->last->next = more->first;
+    fifo->last = more->last;
+    fifo->count += more->count;
+}
+
 struct iom_stage {
     struct iom_unit unit; // first member: the unit is the stage
     struct iom_stage_config config;

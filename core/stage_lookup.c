@@ -225,9 +225,13 @@ void iom_stage_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cyc
     if (filled)
         iom_cache_fill(stage->cache[walk->what], now, &walk->fill.tag, &walk->fill.payload);
     // Looking up again makes sense only behind a fill, and from the cycle in which it can be hit.
+    // They come first, or others might displace the entry again before it has served anybody, for ever.
     bool look_again = filled && stage->config.replay_after_fill;
-    if (look_again)
+    struct iom_fifo earlier_replays = stage->replays;
+    if (look_again) {
         stage->replay_from = now + 1;
+        stage->replays = (struct iom_fifo){0};
+    }
     bool usable = walk->fill.valid && !squashed && !look_again;
 
     account_walk(miss.primary, walk, now);
@@ -250,6 +254,8 @@ void iom_stage_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cyc
         }
         msg = following;
     }
+    if (look_again)
+        iom_fifo_append(&stage->replays, &earlier_replays);
     iom_msg_release(&walk->msg);
 }
 

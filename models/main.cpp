@@ -2,6 +2,7 @@
 //
 // The program iommu-sim: commands and their options. Each command is a file in models/cli/.
 #include <csignal>
+#include <cstdio>
 #include <exception>
 #include <sstream>
 #include <string>
@@ -51,14 +52,9 @@ void add_commands(CLI::App &app, const std::vector<std::string> &command_line, i
                 "Exit status: 0 all passed, 1 failures, 2 files that cannot be used.");
 }
 
-} // namespace
-
-int main(int argc, char **argv)
+int run_program(const std::vector<std::string> &command_line, int argc, char **argv)
 {
-    // A reader that went away is an error of a write, to be reported like any other.
-    std::signal(SIGPIPE, SIG_IGN);
     int status = exit_clean;
-    const std::vector<std::string> command_line(argv, argv + argc);
     CLI::App app("Cycle-accurate simulation of IOMMUs.", "iommu-sim");
     add_commands(app, command_line, status);
     try {
@@ -68,9 +64,24 @@ int main(int argc, char **argv)
         app.exit(request, text, text);
         return print(text.str() + (text.str().empty() || text.str().back() == '\n' ? "" : "\n"));
     } catch (const CLI::ParseError &error) {
-        return bad_input(argument_problem(app, {command_line.begin() + 1, command_line.end()}, error));
-    } catch (const std::exception &error) {
-        return bad_input(std::string("internal error: ") + error.what());
+        return bad_input(
+            argument_problem(app, {command_line.begin() + (argc > 0 ? 1 : 0), command_line.end()}, error));
     }
     return status;
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    // A reader that went away is an error of a write, to be reported like any other.
+    std::signal(SIGPIPE, SIG_IGN);
+    try {
+        return run_program({argv, argv + argc}, argc, argv);
+    } catch (const std::exception &error) {
+        std::fprintf(stderr, "iommu-sim: internal error: %s\n", error.what());
+    } catch (...) {
+        std::fputs("iommu-sim: internal error\n", stderr);
+    }
+    return exit_bad_input;
 }

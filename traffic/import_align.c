@@ -137,7 +137,7 @@ static uint32_t pair(struct iom_import *import, const struct sequence *guest, co
 static bool select_guest(const struct iom_import *import, unsigned kinds, struct sequence *sequence)
 {
     sequence->count = 0;
-    sequence->index = malloc((import->guest_count + (size_t)1) * sizeof *sequence->index);
+    sequence->index = calloc(import->guest_count + (size_t)1, sizeof *sequence->index);
     for (uint32_t i = 0; sequence->index != NULL && i < import->guest_count; i++)
         if (kinds & 1u << import->guest[i].kind)
             sequence->index[sequence->count++] = i;
@@ -148,38 +148,46 @@ static bool select_host(const struct iom_import *import, enum iom_host_kind kind
                         enum iom_invalidation_form form, struct sequence *sequence)
 {
     sequence->count = 0;
-    sequence->index = malloc((import->host_count + (size_t)1) * sizeof *sequence->index);
+    sequence->index = calloc(import->host_count + (size_t)1, sizeof *sequence->index);
     for (uint32_t i = 0; sequence->index != NULL && i < import->host_count; i++)
         if (import->host[i].kind == kind && (kind != IOM_HOST_INVALIDATE || import->host[i].form == form))
             sequence->index[sequence->count++] = i;
     return sequence->index != NULL;
 }
 
+/// Pairs two sequences if there is something to pair; refuses logs that do not belong together.
+static bool pair_checked(struct iom_import *import, const struct sequence *guest, const struct sequence *host,
+                         same_event same, struct iom_trace_error *error)
+{
+    enum { FEW = 8 };
+    if (host->count == 0 || (same == same_position && guest->count != host->count))
+        return true;
+    bool *used = calloc(host->count, sizeof *used);
+    if (used == NULL)
+        return iom_trace_fail(error, "out of memory");
+    uint32_t pairs = pair(import, guest, host, same, used);
+    free(used);
+    uint32_t fewer = guest->count < host->count ? guest->count : host->count;
+    if (fewer < FEW || pairs >= fewer / 2)
+        return true;
+    return iom_trace_fail(error,
+                          "the guest and the host log do not belong together: of %" PRIu32
+                          " guest and %" PRIu32 " host commands only %" PRIu32
+                          " agree; give two logs of the same run and phase",
+                          guest->count, host->count, pairs);
+}
+
 static bool pair_kinds(struct iom_import *import, unsigned guest_kinds, enum iom_host_kind host_kind,
                        enum iom_invalidation_form form, same_event same, struct iom_trace_error *error)
 {
-    enum { FEW = 8 };
     struct sequence guest = {0};
     struct sequence host = {0};
-    bool *used = NULL;
     bool good = select_guest(import, guest_kinds, &guest) && select_host(import, host_kind, form, &host);
-    if (good)
-        used = calloc(host.count + (size_t)1, sizeof *used);
-    good = used != NULL || iom_trace_fail(error, "out of memory");
-    bool counted = form == IOM_INVALIDATION_COUNTED && host_kind == IOM_HOST_INVALIDATE;
-    if (good && host.count != 0 && (!counted || guest.count == host.count)) {
-        uint32_t pairs = pair(import, &guest, &host, same, used);
-        uint32_t fewer = guest.count < host.count ? guest.count : host.count;
-        if (fewer >= FEW && pairs < fewer / 2)
-            good = iom_trace_fail(error,
-                                  "the guest and the host log do not belong together: of %" PRIu32
-                                  " guest and %" PRIu32 " host commands only %" PRIu32
-                                  " agree; give two logs of the same run and phase",
-                                  guest.count, host.count, pairs);
-    }
+    if (!good)
+        iom_trace_fail(error, "out of memory");
+    good = good && pair_checked(import, &guest, &host, same, error);
     free(guest.index);
     free(host.index);
-    free(used);
     return good;
 }
 

@@ -177,7 +177,7 @@ static bool put_host(struct emitter *e, const struct iom_host_event *h)
     return put_pieces(e, &record, h->iova, h->bytes);
 }
 
-static bool put_self(struct emitter *e, const struct iom_guest_event *g)
+static bool put_self(struct emitter *e, const struct iom_guest_event *g, const struct iom_import_op *op)
 {
     struct iom_trace_record record;
     iom_trace_record_init(&record, IOM_TRACE_DMA);
@@ -185,7 +185,7 @@ static bool put_self(struct emitter *e, const struct iom_guest_event *g)
     record.device = g->device;
     record.detail = IOM_TRACE_DMA_DATA;
     record.flags = g->access == IOM_TRACE_WRITE ? IOM_TRACE_WRITE : IOM_TRACE_READ;
-    uint64_t bytes = iom_min_u64(e->import->ops[g->op - 1].bytes, SELF_DMA_MAX_BYTES);
+    uint64_t bytes = op == NULL ? 0 : iom_min_u64(op->bytes, SELF_DMA_MAX_BYTES);
     return put_pieces(e, &record, g->dma_iova, bytes);
 }
 
@@ -203,7 +203,7 @@ static bool put_item(struct emitter *e, uint32_t index)
     }
     bool good = item->kind == IOM_ITEM_HOST    ? put_host(e, &e->import->host[item->index])
                 : item->kind == IOM_ITEM_GUEST ? put_guest(e, &e->import->guest[item->index])
-                                               : put_self(e, &e->import->guest[item->index]);
+                                               : put_self(e, &e->import->guest[item->index], op);
     if (op != NULL && op->done_item == index)
         e->outstanding--;
     if (good && op != NULL && op->last_item == index)

@@ -538,7 +538,6 @@ static const struct event_name event_names[] = {
     INTERRUPT("amdvi_ir_*"),
     INTERRUPT("amdvi_mem_ir_*"),
     INTERRUPT("smmuv3_trigger_irq"),
-    INTERRUPT("smmuv3_write_gerror*"),
     INTERRUPT("pci_nvme_irq_*"),
     IGNORED("vtd_*"),
     IGNORED("smmu*"),

@@ -347,24 +347,23 @@ static void on_access(struct weave *w, struct iom_host_event *h)
 static void walk(struct weave *w)
 {
     struct iom_import *import = w->import;
-    uint32_t *anchored = malloc((import->host_count + (size_t)1) * sizeof *anchored);
+    // Last guest event of each anchor, + 1.
+    uint32_t *anchored = calloc(import->host_count + (size_t)1, sizeof *anchored);
     if (anchored == NULL) {
         w->failed = true;
         return;
     }
-    for (uint32_t i = 0; i < import->host_count; i++)
-        anchored[i] = IOM_NO_EVENT;
     for (uint32_t i = 0; i < import->guest_count; i++)
         if (import->guest[i].anchor != IOM_NO_EVENT)
-            anchored[import->guest[i].anchor] = i;
+            anchored[import->guest[i].anchor] = i + 1;
     if (import->guest_before != 0)
         release_through(w, import->guest_before - 1);
     for (w->host = 0; w->host < import->host_count && !w->failed; w->host++) {
         struct iom_host_event *h = &import->host[w->host];
         w->now_ns = iom_import_clock_guest(w->clock, w->host);
         release_due(w);
-        if (anchored[w->host] != IOM_NO_EVENT)
-            release_through(w, anchored[w->host]);
+        if (anchored[w->host] != 0)
+            release_through(w, anchored[w->host] - 1);
         if (h->kind == IOM_HOST_TRANSLATE || h->kind == IOM_HOST_FAULT)
             on_access(w, h);
     }

@@ -148,9 +148,10 @@ static void check_dma(struct checker *c, const struct iom_trace_record *record)
 
 static void begin_op(struct checker *c, const struct iom_trace_record *record)
 {
-    if (iom_table_get(&c->ops, record->op) != NULL)
+    const uint64_t *before = iom_table_get(&c->ops, record->op);
+    if (before != NULL)
         find(c, IOM_TRACE_FINDING_op_begun_twice);
-    else
+    if (before == NULL || !(*before & OP_OPEN))
         c->open++;
     uint64_t state = (uint64_t)record->device << OP_STATE_BITS | OP_OPEN;
     c->failed |= iom_table_put(&c->ops, record->op, state) == NULL;

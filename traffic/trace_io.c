@@ -4,6 +4,7 @@
 #include "traffic/trace_io.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,9 +188,9 @@ static int64_t read_zstd(struct iom_input *input, uint8_t *to, size_t bytes, str
             if (input->raw_bytes == 0) {
                 if (!input->frame_open)
                     break;
-                iom_trace_fail(error,
-                               "%s: the zstd stream ends early after %llu bytes of text; the file is cut",
-                               input->name, (unsigned long long)(input->offset + out.pos));
+                iom_trace_fail(
+                    error, "%s: the zstd stream ends early after %" PRIu64 " bytes of text; the file is cut",
+                    input->name, input->offset + out.pos);
                 return -1;
             }
         }
@@ -197,8 +198,8 @@ static int64_t read_zstd(struct iom_input *input, uint8_t *to, size_t bytes, str
         size_t left = ZSTD_decompressStream(input->zstd, &out, &in);
         input->raw_at = in.pos;
         if (ZSTD_isError(left)) {
-            iom_trace_fail(error, "%s: the zstd stream is damaged after %llu bytes of text: %s", input->name,
-                           (unsigned long long)(input->offset + out.pos), ZSTD_getErrorName(left));
+            iom_trace_fail(error, "%s: the zstd stream is damaged after %" PRIu64 " bytes of text: %s",
+                           input->name, input->offset + out.pos, ZSTD_getErrorName(left));
             return -1;
         }
         input->frame_open = left != 0;

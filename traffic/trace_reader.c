@@ -370,7 +370,7 @@ static int read_text_end(struct iom_trace_reader *reader, const char *line, stru
     if (!iom_take_decimal(&cursor, &records) || *cursor.at != '\0' || records != reader->records) {
         char expected[64];
         snprintf(expected, sizeof expected, "%" PRIu64 ", the number of records above", reader->records);
-        bad_line(reader, cursor.at, expected, error);
+        bad_line(reader, line + strlen("# end: "), expected, error);
         return -1;
     }
     if (!iom_lines_terminated(reader->lines)) {

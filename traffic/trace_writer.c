@@ -50,7 +50,8 @@ static bool write_binary_start(struct iom_trace_writer *writer, const struct iom
     size_t count;
     iom_output_take(text, &bytes, &count);
     uint8_t *prelude = writer->prelude;
-    memcpy(prelude, IOM_TRACE_MAGIC, IOM_TRACE_MAGIC_BYTES);
+    for (unsigned i = 0; i < IOM_TRACE_MAGIC_BYTES; i++)
+        prelude[i] = (uint8_t)IOM_TRACE_MAGIC[i];
     iom_put_u16(prelude + IOM_PRELUDE_VERSION_AT, IOM_TRACE_VERSION);
     iom_put_u16(prelude + IOM_PRELUDE_RECORD_BYTES_AT, IOM_TRACE_RECORD_BYTES);
     iom_put_u32(prelude + IOM_PRELUDE_HEADER_BYTES_AT, (uint32_t)count);

@@ -4,10 +4,42 @@
 # (docs/results.md).
 import unittest
 
-from support import SMALL, ProgramTest
+from support import ROOT, SMALL, ProgramTest
 
 TOP = ["schema", "tool", "configuration", "seeds", "trace", "end", "phases", "derived", "run"]
 PARTS = ["queueing", "lookup", "context", "pasid", "walk", "memory"]
+
+
+class ReplayResult(ProgramTest):
+    """The main example, whose trace is in the tree; counts are those of the recorded logs."""
+
+    def setUp(self):
+        super().setUp()
+        self.data = self.result(ROOT / "configs/nvme-linux-trace.yaml")
+
+    def test_trace(self):
+        trace = self.data["trace"]
+        self.assertEqual(trace["file"], "traces/nvme-randread-4k-qd32.iomt")
+        self.assertEqual(trace["bytes"], (ROOT / "configs" / trace["file"]).stat().st_size)
+        self.assertRegex(trace["crc32c"], r"^0x[0-9a-f]{8}$")
+        self.assertEqual(trace["queue_depth"], 32)
+        self.assertEqual([device["name"] for device in trace["devices"]], ["0000:00:04.0"])
+        self.assertEqual(len(trace["sources"]), 2)
+
+    def test_everything_was_replayed(self):
+        statistics = self.data["phases"]["region_of_interest"]["statistics"]
+        replay = {name: entry["value"] for name, entry in statistics["replay"]["replay"].items() if "value" in entry}
+        self.assertEqual(self.data["end"]["reason"], "the traffic ended")
+        self.assertEqual((replay["maps"], replay["unmaps"], replay["operations_done"]), (2000, 2000, 2000))
+        self.assertEqual(replay["most_operations"], 32)
+        self.assertEqual((replay["faults"], replay["refused"], replay["memory_errors"]), (0, 0, 0))
+        front = statistics["iommu0.frontend"]["frontend"]
+        self.assertEqual(front["requests"]["value"], replay["completed"])
+        self.assertEqual(front["translated"]["value"], replay["completed"])
+        # Per command: 4K of data in requests of 256 bytes, a completion entry of 16 bytes, two shadow
+        # doorbell indices of 4 bytes.
+        self.assertEqual(replay["dma_writes"], 2000 * (16 + 1 + 2))
+        self.assertEqual(replay["bytes_written"], 2000 * (4096 + 16 + 2 * 4))
 
 
 class Result(ProgramTest):

@@ -38,6 +38,17 @@ class Verify(ProgramTest):
         done = self.call("verify", *files)
         self.assertEqual(self.closing(done.stdout), (600, 0, 0))
 
+    def test_timed_systems_agree(self):
+        for kernel in ("core", "systemc"):
+            done = self.call("verify", "--kernel", kernel, *FILES)
+            passed, failed, _ = self.closing(done.stdout)
+            self.assertEqual((done.returncode, failed), (0, 0), done.stdout[-2000:])
+            self.assertGreaterEqual(passed, 600)
+
+    def test_cached_mode_says_what_is_missing(self):
+        error = self.bad("verify", "--mode", "cached", FILES[0])
+        self.assertIn("queued invalidation is not simulated yet", error)
+
     def test_unusable_files(self):
         for path in (self.folder / "none.jsonl", self.write("empty.jsonl", ""), self.write("x.jsonl", "hello\n")):
             done = self.call("verify", path)

@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "tests/core/support/vtd_bench.h"
 
@@ -63,7 +64,7 @@ std::ostream &operator<<(std::ostream &out, const Case &c)
                << states[static_cast<int>(c.state)] << c.structure_level;
 }
 
-// ---- shape of the tables -------------------------------------------------------------------------------
+// ---- shape of the tables ------------------------------------------------------------------------------
 
 unsigned leaf_level(unsigned page_log2)
 {
@@ -83,7 +84,8 @@ bool scalable(const Case &c)
 
 unsigned walked_levels(const Case &c)
 {
-    return c.mode == IOM_VTD_MODE_LEGACY || c.mode == IOM_VTD_MODE_SECOND_STAGE ? c.second_levels : c.first_levels;
+    return c.mode == IOM_VTD_MODE_LEGACY || c.mode == IOM_VTD_MODE_SECOND_STAGE ? c.second_levels
+                                                                                : c.first_levels;
 }
 
 /// Table reads and probes of one page walk.
@@ -114,7 +116,7 @@ WalkCost nested_walk_without_caches(const Case &c)
     return {first * (1 + second) + second, probed(c) ? 1 + first + 1 : 0};
 }
 
-// ---- the formula ---------------------------------------------------------------------------------------
+// ---- the formula --------------------------------------------------------------------------------------
 
 /// The time of a request step by step, each charged to its part.
 struct Account {
@@ -157,13 +159,14 @@ Account expected(const Case &c, const WalkCost &walk)
     a.charge(IOM_PART_LOOKUP, l.iotlb);
     if (c.state != State::translation) {
         a.charge(IOM_PART_QUEUEING, l.hop);
-        a.charge(IOM_PART_WALK, walk.probes * (l.psc + (chained ? 2 * l.hop : 0)) + walk.reads * l.step + l.hop);
+        a.charge(IOM_PART_WALK,
+                 walk.probes * (l.psc + (chained ? 2 * l.hop : 0)) + walk.reads * l.step + l.hop);
         a.charge(IOM_PART_MEMORY, walk.reads * (2 * l.hop + l.memory));
     }
     return a;
 }
 
-// ---- the simulation ------------------------------------------------------------------------------------
+// ---- the simulation -----------------------------------------------------------------------------------
 
 VtdBenchConfig bench_config(const Case &c)
 {
@@ -292,7 +295,8 @@ void check(const Case &c)
         m.read(earlier);
         m.bench.bench.run_until_idle();
     }
-    const WalkCost walk = c.mode == IOM_VTD_MODE_NESTED ? nested_walk_without_caches(c) : single_stage_walk(c);
+    const WalkCost walk =
+        c.mode == IOM_VTD_MODE_NESTED ? nested_walk_without_caches(c) : single_stage_walk(c);
     uint64_t reads = c.state == State::translation ? 0 : walk.reads;
     if (c.state == State::cold)
         reads += scalable(c) ? 4 : 2;
@@ -322,11 +326,12 @@ constexpr unsigned page_sizes[] = {12, 21, 30};
 Latencies distinct()
 {
     Latencies l;
-    l.front = 3, l.context = 5, l.pasid = 11, l.iotlb = 17, l.psc = 29, l.step = 37, l.hop = 2, l.memory = 101;
+    l.front = 3, l.context = 5, l.pasid = 11, l.iotlb = 17, l.psc = 29, l.step = 37, l.hop = 2,
+    l.memory = 101;
     return l;
 }
 
-// ---- levels, page sizes, cache states --------------------------------------------------------------------
+// ---- levels, page sizes, cache states -----------------------------------------------------------------
 
 class Tables : public testing::TestWithParam<std::tuple<iom_wiring, unsigned>>
 {
@@ -419,64 +424,44 @@ INSTANTIATE_TEST_SUITE_P(Latency, Tables,
                                     std::to_string(std::get<1>(test.param));
                          });
 
-// ---- each latency on its own -----------------------------------------------------------------------------
+// ---- each latency on its own --------------------------------------------------------------------------
 
 class Wiring : public testing::TestWithParam<iom_wiring>
 {
 };
 
+/// A latency and the values it takes.
+struct Sweep {
+    const char *name;
+    uint64_t Latencies::*member;
+    std::vector<uint64_t> values;
+};
+
 // One latency takes several values while the others stay at 1.
-void sweep(iom_wiring wiring, uint64_t Latencies::*member, std::initializer_list<uint64_t> values)
+TEST_P(Wiring, each_latency_on_its_own)
 {
-    for (uint64_t value : values) {
-        for (iom_vtd_mode mode : {IOM_VTD_MODE_LEGACY, IOM_VTD_MODE_FIRST_STAGE}) {
-            Case c;
-            c.wiring = wiring;
-            c.mode = mode;
-            c.latency.*member = value;
-            check_all_states(c);
+    const Sweep sweeps[] = {
+        {"memory", &Latencies::memory, {1, 2, 7, 50, 100, 1000}},
+        {"step", &Latencies::step, {0, 1, 2, 9}},
+        {"paging-structure caches", &Latencies::psc, {0, 1, 2, 9}},
+        {"hop", &Latencies::hop, {1, 2, 5, 40}},
+        {"front end", &Latencies::front, {0, 1, 2, 9}},
+        {"context cache", &Latencies::context, {0, 1, 2, 9}},
+        {"PASID cache", &Latencies::pasid, {0, 1, 2, 9}},
+        {"IOTLB", &Latencies::iotlb, {0, 1, 2, 9}},
+    };
+    for (const Sweep &sweep : sweeps) {
+        for (uint64_t value : sweep.values) {
+            for (iom_vtd_mode mode : {IOM_VTD_MODE_LEGACY, IOM_VTD_MODE_FIRST_STAGE}) {
+                SCOPED_TRACE(sweep.name);
+                Case c;
+                c.wiring = GetParam();
+                c.mode = mode;
+                c.latency.*sweep.member = value;
+                check_all_states(c);
+            }
         }
     }
-}
-
-TEST_P(Wiring, memory_latency)
-{
-    sweep(GetParam(), &Latencies::memory, {1, 2, 7, 50, 100, 1000});
-}
-
-TEST_P(Wiring, step_cycles)
-{
-    sweep(GetParam(), &Latencies::step, {0, 1, 2, 9});
-}
-
-TEST_P(Wiring, paging_structure_cache_latency)
-{
-    sweep(GetParam(), &Latencies::psc, {0, 1, 2, 9});
-}
-
-TEST_P(Wiring, hop_cycles)
-{
-    sweep(GetParam(), &Latencies::hop, {1, 2, 5, 40});
-}
-
-TEST_P(Wiring, front_end_latency)
-{
-    sweep(GetParam(), &Latencies::front, {0, 1, 2, 9});
-}
-
-TEST_P(Wiring, context_cache_latency)
-{
-    sweep(GetParam(), &Latencies::context, {0, 1, 2, 9});
-}
-
-TEST_P(Wiring, pasid_cache_latency)
-{
-    sweep(GetParam(), &Latencies::pasid, {0, 1, 2, 9});
-}
-
-TEST_P(Wiring, iotlb_latency)
-{
-    sweep(GetParam(), &Latencies::iotlb, {0, 1, 2, 9});
 }
 
 // Everything that may be 0 is: the sums must hold without a hidden cycle.
@@ -484,13 +469,24 @@ TEST_P(Wiring, all_latencies_zero)
 {
     Case c;
     c.wiring = GetParam();
-    c.latency.front = c.latency.context = c.latency.pasid = c.latency.iotlb = c.latency.psc = c.latency.step = 0;
+    c.latency.front = c.latency.context = c.latency.pasid = c.latency.iotlb = c.latency.psc = c.latency.step =
+        0;
     check_all_states(c);
     c.mode = IOM_VTD_MODE_FIRST_STAGE;
     check_all_states(c);
 }
 
-// ---- last-level cache --------------------------------------------------------------------------------------
+// ---- last-level cache ---------------------------------------------------------------------------------
+
+VtdBenchConfig with_llc(const Case &c, uint64_t latency)
+{
+    VtdBenchConfig config = bench_config(c);
+    config.memory.llc.entries = config.memory.llc.ways = 256;
+    config.memory.llc.policy = IOM_POLICY_LRU;
+    config.memory.llc.prefer_invalid = true;
+    config.memory.llc_latency_cycles = latency;
+    return config;
+}
 
 // Cold, every read goes to DRAM. After the IOMMU's own caches were emptied the same walk finds every line
 // in the last-level cache.
@@ -504,18 +500,14 @@ TEST_P(Wiring, table_reads_served_by_the_last_level_cache)
             c.latency = distinct();
             c.psc = mode != IOM_VTD_MODE_NESTED;
             SCOPED_TRACE(testing::PrintToString(c));
-            VtdBenchConfig config = bench_config(c);
-            config.memory.llc.entries = config.memory.llc.ways = 256;
-            config.memory.llc.policy = IOM_POLICY_LRU;
-            config.memory.llc.prefer_invalid = true;
-            config.memory.llc_latency_cycles = llc;
-            Machine m(c, config);
+            Machine m(c, with_llc(c, llc));
             m.map(iova);
             m.read(iova);
             m.bench.bench.run_until_idle();
             iom_iommu_flush(&m.bench.iommu, m.bench.bench.now() + 1);
 
-            const WalkCost walk = mode == IOM_VTD_MODE_NESTED ? nested_walk_without_caches(c) : single_stage_walk(c);
+            const WalkCost walk =
+                mode == IOM_VTD_MODE_NESTED ? nested_walk_without_caches(c) : single_stage_walk(c);
             Case hits = c; // as if memory had the latency of the last-level cache
             hits.latency.memory = llc;
             Account account = expected(hits, walk);
@@ -529,17 +521,13 @@ TEST_P(Wiring, a_line_not_in_the_last_level_cache_costs_the_dram_latency_alone)
     Case c;
     c.wiring = GetParam();
     c.latency = distinct();
-    VtdBenchConfig config = bench_config(c);
-    config.memory.llc.entries = config.memory.llc.ways = 256;
-    config.memory.llc.policy = IOM_POLICY_LRU;
-    config.memory.llc_latency_cycles = 13;
-    Machine m(c, config);
+    Machine m(c, with_llc(c, 13));
     m.map(iova);
     const WalkCost walk = single_stage_walk(c);
     expect_exact(m, c, expected(c, walk), walk.reads + 2);
 }
 
-// ---- nested walks that use the paging-structure caches of the second stage -----------------------------------
+// ---- nested walks that use the paging-structure caches of the second stage ----------------------------
 
 /// What the second-stage caches hold in the course of one walk: (level, address >> span).
 class StructureModel

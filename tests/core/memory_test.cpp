@@ -124,7 +124,7 @@ class MemoryBench
     std::vector<std::pair<iom_cycle, const iom_msg *>> answers_;
 };
 
-// ---- time --------------------------------------------------------------------------------------------------
+// ---- time ---------------------------------------------------------------------------------------------
 
 TEST(Memory, answers_after_its_latency)
 {
@@ -216,7 +216,7 @@ TEST(Memory, a_slot_of_a_port_is_free_when_its_request_is_accepted)
     EXPECT_EQ(free_at, (std::vector<iom_cycle>{11, 12, 13}));
 }
 
-// ---- last-level cache ----------------------------------------------------------------------------------------
+// ---- last-level cache ---------------------------------------------------------------------------------
 
 iom_memory_config with_llc(uint32_t inputs)
 {
@@ -300,7 +300,7 @@ TEST(Memory, a_hit_returns_what_memory_holds_now)
     EXPECT_EQ(hit->data[0], 2u);
 }
 
-// ---- values ----------------------------------------------------------------------------------------------------
+// ---- values -------------------------------------------------------------------------------------------
 
 TEST(Memory, moves_bytes_in_memory_order)
 {

@@ -103,12 +103,14 @@ TEST(MissTable, agrees_with_a_list_on_random_operations)
                     if (room)
                         e.merged.push_back(&requests.back());
                 } else {
-                    const int32_t index = iom_miss_table_allocate(&t.table, what, &key, fields, &requests.back());
+                    const int32_t index =
+                        iom_miss_table_allocate(&t.table, what, &key, fields, &requests.back());
                     ASSERT_EQ(index >= 0, model.size() < capacity);
                     if (index >= 0) {
                         ASSERT_EQ(model.count(index), 0u) << "an entry in use was given out";
                         ASSERT_LT(static_cast<uint32_t>(index), capacity);
-                        model[index] = {what, key.address >> 12, key.stream, key.domain, false, &requests.back(), {}};
+                        model[index] = {what,  key.address >> 12, key.stream, key.domain,
+                                        false, &requests.back(),  {}};
                     }
                 }
             } else if (dice < 9 && !model.empty()) { // a walk is over
@@ -156,9 +158,11 @@ TEST(MissTable, unknown_tags_match_every_invalidation)
         match.fields = t.match_fields;
         match.tag = key_of(0x5000, 30, 40);
         match.tag.asid = 9;
-        EXPECT_EQ(iom_miss_table_poison(&table.table, IOM_LOOKUP_CONTEXT, &match, t.known), 0u) << "another look-up";
+        EXPECT_EQ(iom_miss_table_poison(&table.table, IOM_LOOKUP_CONTEXT, &match, t.known), 0u)
+            << "another look-up";
         EXPECT_EQ(iom_miss_table_poison(&table.table, IOM_LOOKUP_IOTLB, &match, t.known), t.poisoned);
-        EXPECT_EQ(iom_miss_table_find(&table.table, IOM_LOOKUP_IOTLB, &key, fields), t.poisoned != 0 ? -1 : 0);
+        EXPECT_EQ(iom_miss_table_find(&table.table, IOM_LOOKUP_IOTLB, &key, fields),
+                  t.poisoned != 0 ? -1 : 0);
     }
 }
 

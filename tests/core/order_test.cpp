@@ -157,7 +157,8 @@ TEST_F(Order, many_requesters_keep_apart)
 // A write that is known earlier than the one before it departs no earlier.
 TEST_F(Order, departure_is_raised_to_that_of_the_write_before)
 {
-    Entry &first = model.enter(1, true, 0), &second = model.enter(1, true, 0), &read = model.enter(1, false, 0);
+    Entry &first = model.enter(1, true, 0), &second = model.enter(1, true, 0),
+          &read = model.enter(1, false, 0);
     for (Entry *e : {&first, &second, &read})
         iom_order_enter(order, &e->dma);
     iom_cycle depart = 100;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The look-up stage (core/stage.h) between scripted neighbours: arbitration, pace, misses, faults,
-// ordering, back-pressure and control messages, each to the cycle. The stage under test has a latency of
-// 2 and owns an IOTLB of latency 3, so a hit taken up in cycle c is known at c + 5.
+// The look-up stage (core/stage.h) between scripted neighbours: arbitration, pace, hits, misses and
+// results, each to the cycle. Order, back-pressure and control messages are in stage_control_test.cpp.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,43 +13,15 @@
 namespace
 {
 
-using bench::iotlb_stage;
-using bench::StageBench;
-using bench::StageLinks;
+using namespace bench;
 
-constexpr uint64_t page_a = 0x10000, page_b = 0x20000, page_c = 0x30000, page_d = 0x40000;
-constexpr uint64_t moved = uint64_t{1} << 32; ///< distance from input to output address
-constexpr iom_cycle hit_cycles = 5;           ///< taken up to translated
-constexpr uint32_t dev = 1, other = 2;
-
-/// Walk started by a request taken up in `c`: one cycle to the walker, 20 there, one cycle back.
-constexpr iom_cycle miss_cycles = hit_cycles + 1 + 20 + 1;
-
-void map_all(StageBench &b)
-{
-    for (uint64_t page : {page_a, page_b, page_c, page_d})
-        b.map(page, moved);
-}
-
-/// Puts the pages of requester `source` into the IOTLB and forgets what was counted.
-void warm(StageBench &b, std::initializer_list<uint64_t> pages, uint32_t source = dev)
-{
-    for (uint64_t page : pages) {
-        b.send(0, b.bench.now() + 2, source, page);
-        b.bench.run_until_idle();
-    }
-    b.walks.clear();
-    iom_unit *unit = iom_stage_unit(b.stage);
-    unit->ops->reset_stats(unit);
-}
-
-// ---- hits --------------------------------------------------------------------------------------------------
+// ---- hits ---------------------------------------------------------------------------------------------
 
 TEST(Stage, a_hit_leaves_for_memory_when_it_is_known)
 {
     StageBench b(iotlb_stage(1));
-    map_all(b);
-    warm(b, {page_a});
+    b.map_all();
+    b.warm({page_a});
     iom_dma *dma = b.send(0, 200, dev, page_a + 0x123);
     b.bench.run_until_idle();
     EXPECT_EQ(dma->arrived, 200u);
@@ -69,8 +40,8 @@ TEST(Stage, takes_up_as_many_requests_in_a_cycle_as_it_has_look_ups)
         iom_stage_config config = iotlb_stage(4);
         config.lookups_per_cycle = pace;
         StageBench b(config);
-        map_all(b);
-        warm(b, {page_a});
+        b.map_all();
+        b.warm({page_a});
         std::vector<iom_dma *> sent;
         for (uint32_t i = 0; i < 12; i++)
             sent.push_back(b.send(i % 4, 200, dev, page_a + 64 * i));
@@ -85,7 +56,7 @@ TEST(Stage, takes_up_as_many_requests_in_a_cycle_as_it_has_look_ups)
     }
 }
 
-// ---- arbitration ---------------------------------------------------------------------------------------------
+// ---- arbitration --------------------------------------------------------------------------------------
 
 /// Inputs in the order in which their requests were taken up, one a cycle.
 std::vector<uint32_t> order_of_service(const std::vector<std::pair<uint32_t, iom_dma *>> &sent)
@@ -106,8 +77,8 @@ std::vector<uint32_t> serve_three_inputs(iom_arbitration arbitration, uint32_t s
     config.arbitration = arbitration;
     config.pcie_ordering = false;
     StageBench b(config);
-    map_all(b);
-    warm(b, {page_a});
+    b.map_all();
+    b.warm({page_a});
     b.send(served_before, 150, dev, page_a);
     std::vector<std::pair<uint32_t, iom_dma *>> sent;
     for (uint32_t input = 0; input < 3; input++) {
@@ -139,8 +110,8 @@ TEST(Stage, a_late_request_of_high_priority_waits_for_one_look_up_only)
     iom_stage_config config = iotlb_stage(2);
     config.arbitration = IOM_ARBITRATION_FIXED;
     StageBench b(config);
-    map_all(b);
-    warm(b, {page_a});
+    b.map_all();
+    b.warm({page_a});
     std::vector<iom_dma *> low;
     for (int i = 0; i < 4; i++)
         low.push_back(b.send(1, 200, dev, page_a));
@@ -156,8 +127,8 @@ TEST(Stage, a_late_request_of_high_priority_waits_for_one_look_up_only)
 TEST(Stage, a_slot_of_an_input_is_free_when_its_request_is_taken_up)
 {
     StageBench b(iotlb_stage(1), {2, 0, 0});
-    map_all(b);
-    warm(b, {page_a});
+    b.map_all();
+    b.warm({page_a});
     std::vector<iom_cycle> free_at;
     for (int i = 0; i < 2; i++)
         b.send(0, 200, dev, page_a);
@@ -168,16 +139,17 @@ TEST(Stage, a_slot_of_an_input_is_free_when_its_request_is_taken_up)
         });
     }
     b.bench.run_until_idle();
-    // Both slots taken at 199; the first request is taken up in 200, the second in 201, the credits need a cycle.
+    // Both slots taken at 199; the first request is taken up in 200, the second in 201, the credits need a
+    // cycle.
     EXPECT_EQ(free_at, (std::vector<iom_cycle>{201, 202, 203, 204, 205}));
 }
 
-// ---- misses --------------------------------------------------------------------------------------------------
+// ---- misses -------------------------------------------------------------------------------------------
 
 TEST(Stage, a_miss_goes_on_in_the_cycle_of_its_fill)
 {
     StageBench b(iotlb_stage(1));
-    map_all(b);
+    b.map_all();
     iom_dma *dma = b.send(0, 100, dev, page_a);
     b.bench.run_until_idle();
     ASSERT_EQ(b.walks.size(), 1u);
@@ -195,7 +167,7 @@ TEST(Stage, a_fill_hits_from_the_next_cycle)
     for (iom_cycle second : {fill - 1, fill, fill + 1}) {
         SCOPED_TRACE(second);
         StageBench b(iotlb_stage(2));
-        map_all(b);
+        b.map_all();
         b.send(0, 100, dev, page_a);
         iom_dma *dma = b.send(1, second, dev, page_a);
         b.bench.run_until_idle();
@@ -210,8 +182,8 @@ TEST(Stage, a_fill_hits_from_the_next_cycle)
 TEST(Stage, hit_under_miss_lets_hits_pass_a_walk)
 {
     StageBench b(iotlb_stage(1));
-    map_all(b);
-    warm(b, {page_b});
+    b.map_all();
+    b.warm({page_b});
     iom_dma *miss = b.send(0, 200, dev, page_a), *hit = b.send(0, 201, dev, page_b);
     b.bench.run_until_idle();
     EXPECT_EQ(hit->translated, 201 + hit_cycles);
@@ -223,8 +195,8 @@ TEST(Stage, without_hit_under_miss_nothing_is_taken_up_while_a_walk_is_under_way
     iom_stage_config config = iotlb_stage(2);
     config.hit_under_miss = false;
     StageBench b(config);
-    map_all(b);
-    warm(b, {page_b});
+    b.map_all();
+    b.warm({page_b});
     iom_dma *miss = b.send(0, 200, dev, page_a);
     std::vector<iom_dma *> hits = {b.send(0, 201, dev, page_b), b.send(1, 201, dev, page_b)};
     b.bench.run_until_idle();
@@ -240,7 +212,7 @@ TEST(Stage, without_hit_under_miss_nothing_is_taken_up_while_a_walk_is_under_way
 TEST(Stage, requests_of_a_page_share_a_walk)
 {
     StageBench b(iotlb_stage(1));
-    map_all(b);
+    b.map_all();
     std::vector<iom_dma *> sent;
     for (uint32_t i = 0; i < 5; i++)
         sent.push_back(b.send(0, 100 + i, dev, page_a + 64 * i));
@@ -261,7 +233,7 @@ TEST(Stage, pages_and_requesters_do_not_share_walks)
     config.view.extra[0] = IOM_LOOKUP_CONTEXT;
     config.lookup[IOM_LOOKUP_CONTEXT].owned = true;
     StageBench b(config);
-    map_all(b);
+    b.map_all();
     for (uint32_t source : {dev, other})
         b.send(0, 10 * source, source, page_d);
     b.bench.run_until_idle();
@@ -284,7 +256,7 @@ TEST(Stage, no_more_requests_share_a_walk_than_may_be_merged)
         iom_stage_config config = iotlb_stage(1);
         config.merges_per_entry = merges;
         StageBench b(config);
-        map_all(b);
+        b.map_all();
         std::vector<iom_dma *> sent;
         for (uint32_t i = 0; i < 4; i++)
             sent.push_back(b.send(0, 100 + i, dev, page_a));
@@ -305,8 +277,8 @@ TEST(Stage, a_full_miss_table_stalls_until_an_entry_is_free)
     iom_stage_config config = iotlb_stage(1);
     config.miss_entries = 2;
     StageBench b(config);
-    map_all(b);
-    warm(b, {page_d});
+    b.map_all();
+    b.warm({page_d});
     std::vector<iom_dma *> misses = {b.send(0, 200, dev, page_a), b.send(0, 201, dev, page_b),
                                      b.send(0, 202, dev, page_c)};
     iom_dma *hit = b.send(0, 203, dev, page_d);
@@ -328,7 +300,7 @@ TEST(Stage, an_entry_that_cannot_serve_a_request_leads_to_a_walk)
 {
     StageBench b(iotlb_stage(1));
     b.map(page_a, moved, IOM_PERM_READ);
-    warm(b, {page_a});
+    b.warm({page_a});
     b.map(page_a, moved); // the tables allow writing by now
     iom_dma *write = b.write(0, 200, dev, page_a);
     b.bench.run_until_idle();
@@ -356,7 +328,7 @@ TEST(Stage, replay_after_fill_looks_up_again)
     iom_stage_config config = iotlb_stage(1);
     config.replay_after_fill = true;
     StageBench b(config);
-    map_all(b);
+    b.map_all();
     iom_dma *first = b.send(0, 100, dev, page_a), *second = b.send(0, 101, dev, page_a);
     b.bench.run_until_idle();
     EXPECT_EQ(b.stats().replays, 2u);
@@ -377,14 +349,14 @@ TEST(Stage, replay_after_fill_without_a_cache_uses_the_result)
     config.replay_after_fill = true;
     config.lookup[IOM_LOOKUP_IOTLB].cache.entries = 0;
     StageBench b(config);
-    map_all(b);
+    b.map_all();
     iom_dma *dma = b.send(0, 100, dev, page_a);
     b.bench.run_to(1000);
     EXPECT_EQ(dma->translated, 100 + miss_cycles);
     EXPECT_EQ(b.walks.size(), 1u);
 }
 
-// ---- several look-ups in one stage -----------------------------------------------------------------------------
+// ---- several look-ups in one stage --------------------------------------------------------------------
 
 TEST(Stage, look_ups_are_taken_one_after_the_other_in_one_go)
 {
@@ -393,7 +365,7 @@ TEST(Stage, look_ups_are_taken_one_after_the_other_in_one_go)
     for (auto &lookup : config.lookup)
         lookup.owned = true;
     StageBench b(config);
-    map_all(b);
+    b.map_all();
     b.send(0, 100, dev, page_a, IOM_REQ_PASID);
     b.bench.run_until_idle();
     EXPECT_EQ(b.count_walks(IOM_LOOKUP_CONTEXT), 1u);
@@ -414,7 +386,7 @@ TEST(Stage, look_ups_are_taken_one_after_the_other_in_one_go)
     EXPECT_EQ(no_pasid->translated, 500u + 2 + 7 + 3);
 }
 
-// ---- results that are not addresses ----------------------------------------------------------------------------
+// ---- results that are not addresses -------------------------------------------------------------------
 
 TEST(Stage, results_known_on_entry_cost_the_pipeline_of_the_stage_only)
 {
@@ -475,321 +447,6 @@ TEST(Stage, a_walk_that_faults_is_reported_and_cached_nowhere)
     EXPECT_EQ(b.stats().faults, 2u);
     EXPECT_EQ(b.stats().fault_reports, 2u);
     EXPECT_EQ(b.iotlb().fills, 0u);
-}
-
-// ---- PCIe order --------------------------------------------------------------------------------------------------
-
-TEST(Stage, posted_writes_of_a_requester_leave_in_order)
-{
-    StageBench b(iotlb_stage(1));
-    map_all(b);
-    warm(b, {page_b, page_c});
-    iom_dma *w1 = b.write(0, 200, dev, page_a); // misses
-    iom_dma *w2 = b.write(0, 201, dev, page_b), *w3 = b.write(0, 202, dev, page_c);
-    b.bench.run_until_idle();
-    const iom_cycle released = 200 + miss_cycles;
-    EXPECT_EQ(w1->translated, released);
-    EXPECT_EQ(w2->translated, released);
-    EXPECT_EQ(w3->translated, released);
-    EXPECT_LE(b.at_memory(w1), b.at_memory(w2));
-    EXPECT_LE(b.at_memory(w2), b.at_memory(w3));
-    EXPECT_EQ(b.stats().order_waits, 2u);
-    EXPECT_EQ(w2->part[IOM_PART_QUEUEING], released - (201 + hit_cycles));
-}
-
-TEST(Stage, a_read_does_not_pass_an_earlier_write_but_a_write_passes_an_earlier_read)
-{
-    StageBench b(iotlb_stage(1));
-    map_all(b);
-    warm(b, {page_b});
-    iom_dma *write = b.write(0, 200, dev, page_a); // misses
-    iom_dma *read = b.send(0, 201, dev, page_b);
-    b.bench.run_until_idle();
-    EXPECT_EQ(read->translated, write->translated);
-    EXPECT_LE(b.at_memory(write), b.at_memory(read));
-
-    iom_dma *slow_read = b.send(0, 400, dev, page_c); // misses
-    iom_dma *fast_write = b.write(0, 401, dev, page_b);
-    iom_dma *fast_read = b.send(0, 402, dev, page_b);
-    b.bench.run_until_idle();
-    EXPECT_EQ(fast_write->translated, 401 + hit_cycles);
-    EXPECT_EQ(fast_read->translated, 402 + hit_cycles);
-    EXPECT_EQ(slow_read->translated, 400 + miss_cycles);
-}
-
-TEST(Stage, requesters_do_not_wait_for_each_other)
-{
-    StageBench b(iotlb_stage(1));
-    map_all(b);
-    warm(b, {page_b});
-    b.write(0, 200, dev, page_a); // misses
-    iom_dma *w = b.write(0, 201, other, page_b);
-    b.bench.run_until_idle();
-    EXPECT_EQ(w->translated, 201 + hit_cycles);
-    EXPECT_EQ(b.stats().order_waits, 0u);
-}
-
-TEST(Stage, without_pcie_ordering_every_request_leaves_when_it_is_known)
-{
-    iom_stage_config config = iotlb_stage(1);
-    config.pcie_ordering = false;
-    StageBench b(config);
-    map_all(b);
-    warm(b, {page_b});
-    b.write(0, 200, dev, page_a); // misses
-    iom_dma *w = b.write(0, 201, dev, page_b);
-    b.bench.run_until_idle();
-    EXPECT_EQ(w->translated, 201 + hit_cycles);
-    EXPECT_EQ(b.stats().order_waits, 0u);
-}
-
-// A write that is refused leaves the order like one that is performed.
-TEST(Stage, a_refused_write_releases_those_behind_it)
-{
-    StageBench b(iotlb_stage(1));
-    b.map(page_b, moved);
-    warm(b, {page_b});
-    iom_dma *refused = b.write(0, 200, dev, page_a); // not mapped
-    iom_dma *w = b.write(0, 201, dev, page_b);
-    b.bench.run_until_idle();
-    EXPECT_EQ(refused->x.outcome, IOM_OUTCOME_FAULT);
-    EXPECT_EQ(w->x.outcome, IOM_OUTCOME_ADDRESS);
-    EXPECT_EQ(w->translated, 200 + miss_cycles);
-}
-
-// ---- back-pressure -------------------------------------------------------------------------------------------------
-
-TEST(Stage, a_request_without_a_credit_of_memory_waits_for_it)
-{
-    StageBench b(iotlb_stage(1), {0, 0, 1});
-    map_all(b);
-    warm(b, {page_a});
-    b.return_memory_credits = false;
-    iom_dma *first = b.send(0, 200, dev, page_a), *second = b.send(0, 201, dev, page_a);
-    b.return_memory_credit(240);
-    b.bench.run_to(239);
-    EXPECT_EQ(b.at_memory(first), 200 + hit_cycles + 1);
-    EXPECT_EQ(b.at_memory(second), IOM_NEVER);
-    b.bench.run_until_idle();
-    EXPECT_EQ(b.at_memory(second), 241u);
-    EXPECT_EQ(second->translated, 240u);
-    EXPECT_EQ(b.stats().exit_waits, 1u);
-    EXPECT_EQ(second->part[IOM_PART_QUEUEING], 240 - (201 + hit_cycles));
-    EXPECT_EQ(second->part[IOM_PART_LOOKUP], hit_cycles);
-}
-
-TEST(Stage, a_walk_without_a_credit_of_the_walker_waits_for_it)
-{
-    StageBench b(iotlb_stage(1), {0, 1, 0});
-    map_all(b);
-    // The walker frees its slot in the cycle of arrival: the next walk may leave one cycle later.
-    iom_dma *first = b.send(0, 100, dev, page_a);
-    iom_stage_config two = iotlb_stage(2);
-    two.lookups_per_cycle = 2;
-    StageBench wide(two, {0, 1, 0});
-    map_all(wide);
-    iom_dma *x = wide.send(0, 100, dev, page_a), *y = wide.send(1, 100, dev, page_b);
-    b.bench.run_until_idle();
-    wide.bench.run_until_idle();
-    EXPECT_EQ(first->translated, 100 + miss_cycles);
-    EXPECT_EQ(x->translated, 100 + miss_cycles);
-    ASSERT_EQ(wide.walks.size(), 2u);
-    EXPECT_EQ(wide.walks[0].arrived, 100 + hit_cycles + 1);
-    EXPECT_EQ(wide.walks[1].arrived, wide.walks[0].arrived + 1 + 1);
-    EXPECT_EQ(y->translated, wide.walks[1].arrived + 21);
-}
-
-// ---- control messages --------------------------------------------------------------------------------------------
-
-TEST(Stage, a_view_applies_from_the_cycle_behind_its_arrival)
-{
-    iom_stage_config config = iotlb_stage(1);
-    config.lookups_per_cycle = 1;
-    StageBench b(config);
-    iom_view off = config.view;
-    off.enabled = 0;
-    map_all(b);
-    warm(b, {page_a});
-    b.change_view(201, off);
-    iom_dma *before = b.send(0, 200, dev, page_a), *same = b.send(0, 201, dev, page_a),
-            *after = b.send(0, 202, dev, page_a);
-    b.bench.run_until_idle();
-    EXPECT_EQ(before->x.outcome, IOM_OUTCOME_ADDRESS);
-    EXPECT_EQ(same->x.outcome, IOM_OUTCOME_ADDRESS);
-    EXPECT_EQ(after->x.outcome, IOM_OUTCOME_BYPASS);
-    EXPECT_EQ(b.acknowledged, (std::vector<iom_cycle>{202}));
-    EXPECT_EQ(iom_stage_view(b.stage)->enabled, 0u);
-}
-
-TEST(Stage, an_entry_still_hits_in_the_cycle_of_its_invalidation)
-{
-    StageBench b(iotlb_stage(1));
-    map_all(b);
-    warm(b, {page_a, page_b});
-    b.invalidate(201, page_a);
-    iom_dma *same = b.send(0, 201, dev, page_a), *after = b.send(0, 202, dev, page_a),
-            *untouched = b.send(0, 203, dev, page_b);
-    b.bench.run_until_idle();
-    EXPECT_EQ(same->translated, 201 + hit_cycles);
-    EXPECT_EQ(after->translated, 202 + miss_cycles);
-    EXPECT_EQ(untouched->translated, 203 + hit_cycles);
-    EXPECT_EQ(b.iotlb().invalidated, 1u);
-    EXPECT_EQ(b.acknowledged, (std::vector<iom_cycle>{202}));
-}
-
-/// A walk is answered from the old tables in cycle `fill`; the invalidation arrives in `invalidation`.
-struct Race {
-    iom_cycle invalidation, fill;
-    bool squash;
-};
-
-struct RaceResult {
-    uint64_t waiting_output; ///< of the requests that waited
-    uint64_t later_output;   ///< of a request that came afterwards
-    uint64_t walks, squashed, fills;
-};
-
-RaceResult run_race(const Race &race, uint64_t invalidated_page)
-{
-    iom_stage_config config = iotlb_stage(1);
-    config.squash_walks = race.squash;
-    StageBench b(config);
-    b.answer_walks = false;
-    map_all(b);
-    iom_dma *primary = b.send(0, 100, dev, page_a), *merged = b.send(0, 101, dev, page_a);
-    b.invalidate(race.invalidation, invalidated_page);
-    b.bench.run_to(115);
-    b.answer_walk(0, race.fill); // from the old tables
-    b.map(page_a, 2 * moved);    // the software changes them, then commands the invalidation
-    b.answer_walks = true;
-    b.bench.run_until_idle();
-    iom_dma *later = b.send(0, 400, dev, page_a);
-    b.bench.run_until_idle();
-    EXPECT_EQ(primary->x.outcome, IOM_OUTCOME_ADDRESS);
-    EXPECT_EQ(primary->x.leaf.output, merged->x.leaf.output);
-    return {primary->x.leaf.output - page_a, later->x.leaf.output - page_a, b.walks.size(), b.iotlb().squashed,
-            b.iotlb().fills};
-}
-
-TEST(Stage, an_invalidation_squashes_the_walk_of_its_page)
-{
-    RaceResult r = run_race({120, 130, true}, page_a);
-    EXPECT_EQ(r.waiting_output, 2 * moved) << "the poisoned result was used";
-    EXPECT_EQ(r.later_output, 2 * moved);
-    EXPECT_EQ(r.walks, 2u);
-    EXPECT_EQ(r.squashed, 1u);
-    EXPECT_EQ(r.fills, 1u);
-}
-
-// An invalidation of the cycle of the fill removes the fill (rule 4); the waiters go on in that cycle.
-TEST(Stage, an_invalidation_in_the_cycle_of_the_fill_removes_it)
-{
-    RaceResult r = run_race({130, 130, true}, page_a);
-    EXPECT_EQ(r.later_output, 2 * moved);
-}
-
-TEST(Stage, an_invalidation_behind_the_fill_removes_it)
-{
-    RaceResult r = run_race({131, 130, true}, page_a);
-    EXPECT_EQ(r.waiting_output, moved);
-    EXPECT_EQ(r.later_output, 2 * moved);
-    EXPECT_EQ(r.squashed, 0u);
-}
-
-// The size of the page is not known before the walk is over: it might reach as far as the page
-// invalidated (core/miss_table.h).
-TEST(Stage, an_invalidation_of_another_page_squashes_the_walk_too)
-{
-    RaceResult r = run_race({120, 130, true}, page_b);
-    EXPECT_EQ(r.waiting_output, 2 * moved);
-    EXPECT_EQ(r.squashed, 1u);
-    EXPECT_EQ(r.walks, 2u);
-}
-
-// The domain is known when the IOTLB is looked up.
-TEST(Stage, an_invalidation_of_another_domain_leaves_the_walk_alone)
-{
-    StageBench b(iotlb_stage(1));
-    map_all(b);
-    iom_control *message = b.control(110);
-    message->op = IOM_CONTROL_INVALIDATE;
-    message->targets = IOM_INVALIDATE_IOTLB;
-    message->match.fields = IOM_TAG_DOMAIN;
-    message->match.tag.domain = 5;
-    iom_dma *dma = b.send(0, 100, dev, page_a);
-    b.bench.run_until_idle();
-    EXPECT_EQ(dma->translated, 100 + miss_cycles);
-    EXPECT_EQ(b.iotlb().squashed, 0u);
-    EXPECT_EQ(b.iotlb().fills, 1u);
-}
-
-TEST(Stage, an_invalidation_of_another_cache_leaves_the_walk_alone)
-{
-    StageBench b(iotlb_stage(1));
-    map_all(b);
-    iom_control *message = b.control(110);
-    message->op = IOM_CONTROL_INVALIDATE;
-    message->targets = IOM_INVALIDATE_PSC;
-    iom_dma *dma = b.send(0, 100, dev, page_a);
-    b.bench.run_until_idle();
-    EXPECT_EQ(dma->translated, 100 + miss_cycles);
-    EXPECT_EQ(b.iotlb().squashed, 0u);
-}
-
-TEST(Stage, hardware_that_does_not_squash_keeps_the_stale_entry)
-{
-    RaceResult r = run_race({120, 130, false}, page_a);
-    EXPECT_EQ(r.waiting_output, moved);
-    EXPECT_EQ(r.later_output, moved) << "the stale fill should have gone in";
-    EXPECT_EQ(r.walks, 1u);
-}
-
-// A request that comes after the invalidation must not join a poisoned walk. It starts one of its own,
-// which the request of the first walk joins when it is looked up again.
-TEST(Stage, later_requests_do_not_join_a_squashed_walk)
-{
-    StageBench b(iotlb_stage(1));
-    b.answer_walks = false;
-    map_all(b);
-    iom_dma *first = b.send(0, 100, dev, page_a);
-    b.invalidate(110, page_a);
-    iom_dma *later = b.send(0, 111, dev, page_a);
-    b.bench.run_to(118);
-    ASSERT_EQ(b.walks.size(), 2u);
-    b.answer_walk(0, 130);
-    b.map(page_a, 2 * moved);
-    b.answer_walks = true;
-    b.answer_walk(1, 140);
-    b.bench.run_until_idle();
-    EXPECT_EQ(later->x.leaf.output, page_a + 2 * moved);
-    EXPECT_EQ(first->x.leaf.output, page_a + 2 * moved);
-    EXPECT_EQ(b.walks.size(), 2u);
-    EXPECT_EQ(b.iotlb().merged, 1u);
-}
-
-// ---- evaluation order ------------------------------------------------------------------------------------------------
-
-TEST(Stage, spurious_evaluations_change_nothing)
-{
-    std::vector<iom_cycle> results[2];
-    for (int spurious = 0; spurious < 2; spurious++) {
-        iom_stage_config config = iotlb_stage(2);
-        config.miss_entries = 2;
-        StageBench b(config, {0, 1, 1});
-        map_all(b);
-        std::vector<iom_dma *> sent;
-        for (uint32_t i = 0; i < 40; i++)
-            sent.push_back(b.send(i % 2, 100 + i, 1 + i % 3, 0x10000 * (1 + i * 7 % 4), i % 3 == 0 ? 0x41u : 0u));
-        for (iom_cycle cycle = 90; spurious != 0 && cycle < 400; cycle++)
-            b.world.at(cycle, [&b](iom_cycle now) { iom_unit_wake(iom_stage_unit(b.stage), now + 1); });
-        b.bench.run_until_idle();
-        for (iom_dma *dma : sent) {
-            EXPECT_EQ(dma->x.outcome, IOM_OUTCOME_ADDRESS);
-            results[spurious].push_back(dma->translated);
-            results[spurious].push_back(b.answered(dma));
-        }
-    }
-    EXPECT_EQ(results[0], results[1]);
 }
 
 } // namespace

@@ -22,7 +22,7 @@ namespace
 
 using namespace iommu_sim;
 
-// ---- random systems ------------------------------------------------------------------------------------
+// ---- random systems -----------------------------------------------------------------------------------
 
 class Dice
 {
@@ -74,9 +74,9 @@ void roll_iommu(Dice &dice, SystemConfig &config)
 {
     config.iommu.wiring = dice.one_of({Wiring::fused, Wiring::chained});
     config.iommu.hop_cycles = dice.between(1, 3);
-    config.vtd.mode = dice.one_of({VtdMode::legacy, VtdMode::legacy, VtdMode::scalable_first_stage,
-                                   VtdMode::scalable_second_stage, VtdMode::scalable_nested,
-                                   VtdMode::pass_through});
+    config.vtd.mode =
+        dice.one_of({VtdMode::legacy, VtdMode::legacy, VtdMode::scalable_first_stage,
+                     VtdMode::scalable_second_stage, VtdMode::scalable_nested, VtdMode::pass_through});
     config.vtd.second_stage_levels = dice.between(3, 5);
     config.vtd.first_stage_levels = dice.between(4, 5);
     config.frontend.ingress_depth = dice.between(1, 12);
@@ -167,7 +167,7 @@ SystemConfig random_system(uint64_t seed, uint64_t requests)
     return config;
 }
 
-// ---- results as text -----------------------------------------------------------------------------------
+// ---- results as text ----------------------------------------------------------------------------------
 
 void write_histogram(std::ostream &out, const iom_histogram &h)
 {
@@ -180,8 +180,8 @@ void write_histogram(std::ostream &out, const iom_histogram &h)
 
 void write_phase(std::ostream &out, const char *name, const PhaseResult &phase)
 {
-    out << name << " cycles " << phase.first_cycle << ".." << phase.last_cycle << " completed " << phase.completed
-        << '\n';
+    out << name << " cycles " << phase.first_cycle << ".." << phase.last_cycle << " completed "
+        << phase.completed << '\n';
     for (const StatisticGroup &group : phase.groups) {
         for (const StatisticValue &value : group.values) {
             out << name << ' ' << group.unit << ' ' << group.group << ' ' << value.name << ' ';
@@ -211,7 +211,8 @@ std::string difference(const std::string &expected, const std::string &found)
     std::istringstream a(expected), b(found);
     std::string x, y;
     for (;;) {
-        const bool more_a = static_cast<bool>(std::getline(a, x)), more_b = static_cast<bool>(std::getline(b, y));
+        const bool more_a = static_cast<bool>(std::getline(a, x)),
+                   more_b = static_cast<bool>(std::getline(b, y));
         if (!more_a && !more_b)
             return "";
         if (more_a != more_b || x != y)
@@ -272,7 +273,7 @@ Seeds seeds(uint64_t first, uint64_t count)
     return asked;
 }
 
-// ---- the same result whoever drives ----------------------------------------------------------------------
+// ---- the same result whoever drives -------------------------------------------------------------------
 
 TEST(RandomSystems, are_valid_configurations)
 {
@@ -308,7 +309,7 @@ TEST(RandomSystems, systemc_kernel_equals_the_core_kernel_in_every_statistic)
     }
 }
 
-// ---- statistics that must agree -----------------------------------------------------------------------------
+// ---- statistics that must agree -----------------------------------------------------------------------
 
 /// Values of the region of a finished run, looked up by group.
 class Figures
@@ -357,7 +358,8 @@ void expect_parts_add_up(const Figures &f)
     EXPECT_EQ(f.at("frontend", "latency").histogram.sum, sum_of_parts(f));
     EXPECT_EQ(f.at("frontend", "hit_latency").histogram.sum + f.at("frontend", "miss_latency").histogram.sum,
               f.at("frontend", "latency").histogram.sum);
-    EXPECT_EQ(f.at("frontend", "hit_latency").histogram.count + f.at("frontend", "miss_latency").histogram.count,
+    EXPECT_EQ(f.at("frontend", "hit_latency").histogram.count +
+                  f.at("frontend", "miss_latency").histogram.count,
               f.at("frontend", "latency").histogram.count);
 }
 

@@ -8,11 +8,13 @@
 namespace bench
 {
 
-// ---- ScriptUnit ----------------------------------------------------------------------------------------
+// ---- ScriptUnit ---------------------------------------------------------------------------------------
 
-const iom_unit_ops ScriptUnit::ops_ = {"script", ScriptUnit::advance, nullptr, nullptr, nullptr, nullptr, nullptr};
+const iom_unit_ops ScriptUnit::ops_ = {"script", ScriptUnit::advance, nullptr, nullptr, nullptr, nullptr,
+                                       nullptr};
 
-ScriptUnit::ScriptUnit(const char *name, uint32_t requesters, uint32_t responders) : ports_(requesters + responders)
+ScriptUnit::ScriptUnit(const char *name, uint32_t requesters, uint32_t responders)
+    : ports_(requesters + responders)
 {
     iom_unit_init(&header_.unit, &ops_, name, ports_.data(), static_cast<uint32_t>(ports_.size()));
     header_.self = this;
@@ -58,7 +60,7 @@ iom_cycle ScriptUnit::advance(iom_unit *unit, iom_cycle now)
     return self.actions_.empty() ? IOM_NEVER : self.actions_.begin()->first;
 }
 
-// ---- Bench ---------------------------------------------------------------------------------------------
+// ---- Bench --------------------------------------------------------------------------------------------
 
 Bench::Bench()
 {

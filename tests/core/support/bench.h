@@ -90,7 +90,7 @@ class Bench
     /// Does all work up to and including `cycle`. Units may then wait for what the test has yet to do.
     void run_to(iom_cycle cycle);
     /// Runs until nothing is left to do; a deadlock or a run beyond `limit` fails the test.
-    void run_until_idle(iom_cycle limit = 1000000000);
+    void run_until_idle(iom_cycle limit = 10000000);
     /// Last cycle with work.
     iom_cycle now() const
     {

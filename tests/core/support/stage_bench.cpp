@@ -9,7 +9,7 @@
 namespace bench
 {
 
-// ---- the toy architecture --------------------------------------------------------------------------------
+// ---- the toy architecture -----------------------------------------------------------------------------
 
 namespace
 {
@@ -131,7 +131,7 @@ iom_stage_config iotlb_stage(uint32_t inputs)
     return config;
 }
 
-// ---- the bench -------------------------------------------------------------------------------------------
+// ---- the bench ----------------------------------------------------------------------------------------
 
 namespace
 {
@@ -173,7 +173,8 @@ void StageBench::connect(const iom_stage_config &config, const StageLinks &links
     for (uint32_t i = 0; i < config.inputs; i++)
         bench.connect(world.port(i), iom_stage_input(stage, i), link(links.device_depth));
     bench.connect(world.port(inputs_), iom_stage_port(stage, IOM_STAGE_CONTROL), link(0));
-    bench.connect(iom_stage_port(stage, IOM_STAGE_WALK), world.port(inputs_ + WORLD_WALK), link(links.walk_depth));
+    bench.connect(iom_stage_port(stage, IOM_STAGE_WALK), world.port(inputs_ + WORLD_WALK),
+                  link(links.walk_depth));
     bench.connect(iom_stage_port(stage, IOM_STAGE_MEMORY), world.port(inputs_ + WORLD_MEMORY),
                   link(links.memory_depth));
     bench.connect(iom_stage_port(stage, IOM_STAGE_FAULT), world.port(inputs_ + WORLD_FAULT), link(0));
@@ -182,7 +183,8 @@ void StageBench::connect(const iom_stage_config &config, const StageLinks &links
 void StageBench::listen(uint32_t inputs)
 {
     for (uint32_t i = 0; i < inputs; i++)
-        world.on(i, [this](iom_cycle now, iom_msg *msg) { answered_[reinterpret_cast<iom_dma *>(msg)] = now; });
+        world.on(i,
+                 [this](iom_cycle now, iom_msg *msg) { answered_[reinterpret_cast<iom_dma *>(msg)] = now; });
     world.on(inputs, [this](iom_cycle now, iom_msg *msg) {
         acknowledged.push_back(now);
         iom_msg_release(msg);
@@ -229,7 +231,8 @@ iom_dma *StageBench::request(uint32_t source, uint64_t address, unsigned flags)
     return dma;
 }
 
-iom_dma *StageBench::send(uint32_t input, iom_cycle arrival, uint32_t source, uint64_t address, unsigned flags)
+iom_dma *StageBench::send(uint32_t input, iom_cycle arrival, uint32_t source, uint64_t address,
+                          unsigned flags)
 {
     iom_dma *dma = request(source, address, flags);
     world.at(arrival - 1, [this, dma, input](iom_cycle now) {
@@ -253,7 +256,24 @@ iom_cycle StageBench::at_memory(const iom_dma *dma) const
     return at == at_memory_.end() ? IOM_NEVER : at->second;
 }
 
-// ---- walks -----------------------------------------------------------------------------------------------
+void StageBench::map_all()
+{
+    for (uint64_t page : {page_a, page_b, page_c, page_d})
+        map(page, moved);
+}
+
+void StageBench::warm(std::initializer_list<uint64_t> pages, uint32_t source)
+{
+    for (uint64_t page : pages) {
+        send(0, bench.now() + 2, source, page);
+        bench.run_until_idle();
+    }
+    walks.clear();
+    iom_unit *unit = iom_stage_unit(stage);
+    unit->ops->reset_stats(unit);
+}
+
+// ---- walks --------------------------------------------------------------------------------------------
 
 void StageBench::map(uint64_t page, uint64_t offset, uint8_t permissions)
 {
@@ -312,7 +332,7 @@ void StageBench::return_memory_credit(iom_cycle arrival)
              [this](iom_cycle now) { iom_port_return_credit(world.port(inputs_ + WORLD_MEMORY), now); });
 }
 
-// ---- control ---------------------------------------------------------------------------------------------
+// ---- control ------------------------------------------------------------------------------------------
 
 iom_control *StageBench::control(iom_cycle arrival)
 {

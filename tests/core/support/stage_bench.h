@@ -10,6 +10,7 @@
 #ifndef IOM_TESTS_CORE_SUPPORT_STAGE_BENCH_H
 #define IOM_TESTS_CORE_SUPPORT_STAGE_BENCH_H
 
+#include <initializer_list>
 #include <map>
 #include <vector>
 
@@ -31,6 +32,13 @@ extern const iom_arch_ops toy_arch_ops;
 
 /// A front stage that owns the IOTLB only: 16 entries, fully associative. Latencies: stage 2, IOTLB 3.
 iom_stage_config iotlb_stage(uint32_t inputs);
+
+constexpr uint64_t page_a = 0x10000, page_b = 0x20000, page_c = 0x30000, page_d = 0x40000;
+constexpr uint64_t moved = uint64_t{1} << 32; ///< distance from input to output address
+constexpr uint32_t dev = 1, other = 2;        ///< requesters
+/// With the stage above: a hit is known so long after it was taken up; a miss takes the walk of 20 cycles
+/// and the way to the walker and back besides.
+constexpr iom_cycle hit_cycles = 5, miss_cycles = hit_cycles + 1 + 20 + 1;
 
 struct StageLinks {
     uint32_t device_depth = 0, walk_depth = 0, memory_depth = 0; ///< request slots, 0 = unlimited
@@ -57,6 +65,11 @@ class StageBench
     /// Cycle in which memory got it.
     iom_cycle at_memory(const iom_dma *dma) const;
 
+    /// Maps page_a to page_d, readable and writable, to `moved` beyond them.
+    void map_all();
+    /// Puts pages of a requester into the IOTLB and forgets what was counted.
+    void warm(std::initializer_list<uint64_t> pages, uint32_t source = dev);
+
     // ---- walks: answered `walk_cycles` after their arrival at the walker, or by hand ---------------------
     /// Page of the toy's tables; identity mapping plus `offset`.
     void map(uint64_t page, uint64_t offset, uint8_t permissions = IOM_PERM_READ | IOM_PERM_WRITE);
@@ -66,7 +79,7 @@ class StageBench
         uint64_t address;
         iom_walk *message; ///< until answered
     };
-    std::vector<Walk> walks;     ///< in the order of arrival
+    std::vector<Walk> walks; ///< in the order of arrival
     bool answer_walks = true;
     uint64_t walk_cycles = 20;
     /// Answers walk `index` so that it arrives at the stage in `arrival`, from the tables as they are now.

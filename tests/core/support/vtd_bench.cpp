@@ -44,7 +44,8 @@ iom_vtd_config vtd_config(bool five_levels, iom_tagging tagging)
     features.pasid_bits = 20;
     features.max_address_mask = 18;
     features.fault_records = 64;
-    features.second_stage_2m = features.second_stage_1g = features.scalable_mode = features.second_stage = true;
+    features.second_stage_2m = features.second_stage_1g = features.scalable_mode = features.second_stage =
+        true;
     features.first_stage = features.first_stage_1g = features.nested = features.pass_through = true;
     features.first_stage_5level = five_levels;
     features.pasid = features.rid_pasid = features.coherent = features.snoop_control = true;
@@ -103,7 +104,7 @@ iom_memory_config roomy_memory()
     return config;
 }
 
-// ---- the bench -----------------------------------------------------------------------------------------
+// ---- the bench ----------------------------------------------------------------------------------------
 
 VtdBench::VtdBench(const VtdBenchConfig &config)
     : devices("devices", config.iommu.inputs + 1, 0), config_(config),
@@ -193,7 +194,8 @@ void VtdBench::enable()
     require(count <= 16, "start-up sequence too long");
     void *state = iom_register_unit_state(iommu.registers);
     for (size_t i = 0; i < count; i++) {
-        const uint32_t actions = iom_vtd_ops.write(&arch_, state, list[i].offset, list[i].bytes, list[i].value);
+        const uint32_t actions =
+            iom_vtd_ops.write(&arch_, state, list[i].offset, list[i].bytes, list[i].value);
         if ((actions & 1u << IOM_ACTION_UPDATE_VIEW) != 0)
             iom_vtd_ops.action_done(&arch_, state, IOM_ACTION_UPDATE_VIEW);
     }
