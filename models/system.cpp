@@ -497,6 +497,11 @@ const iom_trace_header *System::trace_header() const
     return reader_ != nullptr ? iom_trace_reader_header(reader_) : nullptr;
 }
 
+uint64_t System::trace_position() const
+{
+    return reader_ != nullptr ? iom_trace_reader_position(reader_) : 0;
+}
+
 void System::reset_stats()
 {
     for (uint32_t i = 0; i < netlist_.unit_count; i++) {

@@ -70,6 +70,8 @@ class System
     }
     /// Header of the trace, null without one.
     const iom_trace_header *trace_header() const;
+    /// Records of the trace read so far.
+    uint64_t trace_position() const;
 
     /// Traffic begins in `cycle` (not evaluated yet).
     void start_traffic(iom_cycle cycle);

@@ -1,25 +1,26 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Measures the simulator: DMA per second and instructions per DMA for 100 % hits, 13 % and 71 % misses,
-# under both kernels (tests/benchmark/dma_benchmark.cpp says what is run), and the memory a trace of ten
-# million records takes.
+# Measures the simulator (tests/benchmark/): DMA per second and instructions per DMA for 100 % hits, 13 %
+# and 71 % misses, under both kernels, and speed and memory of a long trace. Takes some minutes.
 #
-#   scripts/bench.sh [REQUESTS]      requests per measurement, default 1000000
+#   scripts/bench.sh [REQUESTS [REPEATS [RECORDS]]]      default: 1000000 requests, best of 3, 10000000 records
 #
 # Times depend on the machine and on what else it does; instructions (counted by valgrind) do not.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 requests=${1:-1000000}
+repeats=${2:-3}
+records=${3:-10000000}
 "$root/scripts/setup.sh"
 build release dma-benchmark trace-benchmark
 benchmark=$root/build/release/dma-benchmark
 
-say "DMA per second, best of 3"
-for shape in core systemc3 systemc chained; do
-    for case in hits miss13 miss71; do
-        "$benchmark" "$case" "$shape" "$requests" 3
+say "DMA per second, best of $repeats"
+for load in hits miss13 miss71; do
+    for shape in core systemc3 systemc chained; do
+        "$benchmark" "$load" "$shape" "$requests" "$repeats"
     done
 done
 
@@ -30,13 +31,15 @@ instructions() {
 }
 
 say "instructions per DMA (valgrind)"
-for shape in core systemc3; do
-    for case in hits miss13 miss71; do
-        few=$(instructions "$case" "$shape" 20000)
-        many=$(instructions "$case" "$shape" 60000)
-        printf '%-7s %-9s %6d instructions/DMA\n' "$case" "$shape" $(((many - few) / 40000))
+for load in hits miss13 miss71; do
+    for shape in core systemc3; do
+        few=$(instructions "$load" "$shape" 20000)
+        many=$(instructions "$load" "$shape" 60000)
+        printf '%-7s %-9s %6d instructions/DMA\n' "$load" "$shape" $(((many - few) / 40000))
     done
 done
 
-say "memory of long traces"
-"$root/build/release/trace-benchmark" 10000000
+say "a long trace"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+"$root/build/release/trace-benchmark" "$records" "$folder/long.iomt"

@@ -11,7 +11,13 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 "$root/scripts/build.sh"
 mkdir -p "$root/out"
 result=$root/out/nvme-linux-trace.json
+out=(--out "$result")
+case " $* " in
+*" --out"*) out=() ;; # the caller's choice
+esac
 status=0
-"$root/build/release/iommu-sim" run "$root/configs/nvme-linux-trace.yaml" --out "$result" "$@" || status=$?
-[ "$status" -ne 0 ] || say "result file: $result"
+"$root/build/release/iommu-sim" run "$root/configs/nvme-linux-trace.yaml" "${out[@]}" "$@" || status=$?
+if [ "$status" -eq 0 ] && [ ${#out[@]} -gt 0 ]; then
+    say "result file: $result"
+fi
 exit "$status"

@@ -10,10 +10,10 @@ packages=(
     # to build
     g++ cmake ninja-build pkg-config libsystemc-dev libboost-dev libyaml-cpp-dev nlohmann-json3-dev
     libcli11-dev libzstd-dev zstd
-    # to test: unit tests, command line tests, the second compiler, format and lint, memory checks
-    libgtest-dev python3 clang clang-format clang-tidy valgrind
-    # to measure
-    libbenchmark-dev
+    # to test: unit tests, command line tests, the second compiler, format and lint
+    libgtest-dev python3 clang clang-format clang-tidy
+    # to measure (scripts/bench.sh counts instructions)
+    valgrind
 )
 
 missing=()

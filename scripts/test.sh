@@ -20,7 +20,7 @@ if $sanitizers; then
     build asan
     tests asan -LE compilers "$@"
 else
-    build release
+    build release iommu-sim
     build dev
     tests dev "$@"
     # Unit tests do not depend on optimisation; what a user gets to see might.

@@ -7,6 +7,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <memory>
@@ -101,12 +102,17 @@ std::unique_ptr<Kernel> make_kernel(const std::string &name, System &system)
                                            system.config().clock.tick_ps);
 }
 
-/// Part of the run that is over, as far as the limits of the configuration tell.
-double done(const RunSettings &run, iom_cycle cycle, uint64_t completed)
+/// Part of the run that is over, as far as limits or the length of the trace tell.
+double done(const System &system, iom_cycle cycle, uint64_t completed)
 {
+    const RunSettings &run = system.config().run;
     double fraction = -1;
+    const iom_trace_header *trace = system.trace_header();
+    if (trace != nullptr && trace->records != IOM_TRACE_COUNT_UNKNOWN && trace->records != 0)
+        fraction = static_cast<double>(system.trace_position()) / static_cast<double>(trace->records);
     if (run.requests != 0)
-        fraction = static_cast<double>(completed) / static_cast<double>(run.requests + run.warmup_requests);
+        fraction = std::max(fraction, static_cast<double>(completed) /
+                                          static_cast<double>(run.requests + run.warmup_requests));
     if (run.max_cycles != 0)
         fraction = std::max(fraction, static_cast<double>(cycle) / static_cast<double>(run.max_cycles));
     return std::min(fraction, 1.0);
@@ -222,10 +228,9 @@ int RunCommand::simulate(const SystemConfig &config)
 SessionResult RunCommand::play(System &system, Kernel &kernel)
 {
     const InterruptGuard guard;
-    const RunSettings &settings = system.config().run;
     ProgressLine line(
         progress_mode(options_, system.config()), system.config().clock.tick_ps,
-        [&settings](iom_cycle cycle, uint64_t completed) { return done(settings, cycle, completed); });
+        [&system](iom_cycle cycle, uint64_t completed) { return done(system, cycle, completed); });
     return run_session(system, kernel, [&line](iom_cycle cycle, uint64_t completed) {
         if (interrupted != 0)
             throw Interrupted();

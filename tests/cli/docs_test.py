@@ -13,7 +13,14 @@ class Docs(ProgramTest):
         for name in ("configuration", "statistics"):
             committed = (ROOT / "docs" / f"{name}.md").read_text()
             self.assertEqual(self.good("docs", name), committed,
-                             f"run: iommu-sim docs {name} > docs/{name}.md")
+                             "run: scripts/update-docs.sh")
+
+    def test_report_in_the_readme_is_what_the_program_prints(self):
+        text = (ROOT / "README.md").read_text()
+        shown = text.split("<!-- report -->\n\n")[1].split("\n<!-- end of report -->")[0]
+        report = self.good("run", "configs/nvme-linux-trace.yaml", cwd=ROOT)
+        indented = "".join("    " + line if line.strip() else line for line in report.splitlines(keepends=True))
+        self.assertEqual(shown, indented, "run: scripts/update-docs.sh")
 
     def test_every_statistic_is_documented(self):
         documented = {}

@@ -169,6 +169,7 @@ TEST(Memory, slots_limit_accesses_in_flight)
         sent.push_back(b.read(i % 2, 10, 0x1000 + 64 * i));
     b.bench.run_until_idle();
     std::vector<iom_cycle> cycles;
+    cycles.reserve(sent.size());
     for (iom_memory_access *a : sent)
         cycles.push_back(b.answered(a));
     std::sort(cycles.begin(), cycles.end());
@@ -192,6 +193,7 @@ TEST(Memory, inputs_take_turns)
     for (auto [input, a] : sent)
         by_cycle[b.answered(a)] = input;
     std::vector<uint32_t> order;
+    order.reserve(by_cycle.size());
     for (auto [cycle, input] : by_cycle)
         order.push_back(input);
     EXPECT_EQ(order, (std::vector<uint32_t>{0, 1, 2, 0, 1, 2, 0, 1, 2}));
@@ -246,7 +248,7 @@ TEST(Memory, the_last_level_cache_replaces_lines)
 {
     MemoryBench b(with_llc(1));
     for (uint32_t i = 0; i < 5; i++) // the fifth line displaces the first
-        b.read(0, 100 * (i + 1), 0x1000 + 64 * i);
+        b.read(0, iom_cycle{100} * (i + 1), 0x1000 + uint64_t{64} * i);
     iom_memory_access *kept = b.read(0, 600, 0x1100), *displaced = b.read(0, 700, 0x1000);
     b.bench.run_until_idle();
     EXPECT_EQ(b.answered(kept), 607u);

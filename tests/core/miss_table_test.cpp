@@ -79,9 +79,9 @@ TEST(MissTable, agrees_with_a_list_on_random_operations)
         std::deque<iom_dma> requests;
         for (int step = 0; step < 6000; step++) {
             const uint8_t what = static_cast<uint8_t>(iom_rng_below(&rng, 3));
-            const iom_tag key = key_of(iom_rng_below(&rng, 8 * capacity) << 10, // four addresses to a page
-                                       static_cast<uint32_t>(iom_rng_below(&rng, 2)),
-                                       static_cast<uint32_t>(iom_rng_below(&rng, 2)));
+            const iom_tag key = key_of(
+                iom_rng_below(&rng, uint64_t{8} * capacity) << 10, // four addresses to a page
+                static_cast<uint32_t>(iom_rng_below(&rng, 2)), static_cast<uint32_t>(iom_rng_below(&rng, 2)));
             const uint64_t dice = iom_rng_below(&rng, 10);
             if (dice < 6) { // look up; join or allocate
                 int32_t expected = -1;

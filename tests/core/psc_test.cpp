@@ -107,10 +107,10 @@ TEST_F(Psc, the_lowest_level_that_is_there_wins)
 {
     EXPECT_EQ(hit(probe_of(2, address, 1)), 0u);
     for (uint8_t level = 5; level >= 2; level--) {
-        insert(fill_of(2, level, 1, 0x1000u * level));
+        insert(fill_of(2, level, 1, uint64_t{0x1000} * level));
         uint64_t table = 0;
         EXPECT_EQ(hit(probe_of(2, address, 1), &table), level);
-        EXPECT_EQ(table, 0x1000u * level);
+        EXPECT_EQ(table, uint64_t{0x1000} * level);
     }
     EXPECT_EQ(stat("lookups"), 5u);
     EXPECT_EQ(stat("misses"), 1u);
@@ -124,7 +124,7 @@ TEST_F(Psc, the_lowest_level_that_is_there_wins)
 TEST_F(Psc, only_the_levels_asked_for_are_looked_up)
 {
     for (uint8_t level = 2; level <= 5; level++)
-        insert(fill_of(1, level, 1, 0x1000u * level));
+        insert(fill_of(1, level, 1, uint64_t{0x1000} * level));
     EXPECT_EQ(hit(probe_of(1, address, 1, 3, 5)), 3u);
     EXPECT_EQ(hit(probe_of(1, address, 1, 4, 4)), 4u);
     EXPECT_EQ(hit(probe_of(1, address, 1, 2, 3)), 2u);
@@ -155,8 +155,8 @@ TEST_F(Psc, a_fill_hits_from_the_next_cycle)
 TEST_F(Psc, an_invalidation_takes_every_entry_on_the_way_to_the_page)
 {
     for (uint8_t level = 2; level <= 5; level++) {
-        insert(fill_of(2, level, 1, 0x1000u * level));
-        insert(fill_of(2, level, 2, 0x1000u * level));
+        insert(fill_of(2, level, 1, uint64_t{0x1000} * level));
+        insert(fill_of(2, level, 2, uint64_t{0x1000} * level));
     }
     iom_cache_match match = {};
     match.fields = IOM_TAG_ADDRESS | IOM_TAG_DOMAIN;

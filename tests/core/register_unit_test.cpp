@@ -200,7 +200,7 @@ TEST(RegisterUnit, faults_beyond_the_records_are_counted_as_lost)
     RegisterBench b(1);
     const uint32_t records = static_cast<uint32_t>(IOM_VTD_CAP_NFR(b.read(5, IOM_VTD_CAP, 8)));
     for (uint32_t i = 0; i < records + 3; i++)
-        b.fault(0, 10 + i, 0x1000u * i);
+        b.fault(0, 10 + i, uint64_t{0x1000} * i);
     b.bench.run_until_idle();
     EXPECT_EQ(iom_register_unit_stats_of(b.registers)->faults_recorded, records);
     EXPECT_EQ(iom_register_unit_stats_of(b.registers)->faults_dropped, 3u);

@@ -316,8 +316,8 @@ TEST(Stage, spurious_evaluations_change_nothing)
         b.map_all();
         std::vector<iom_dma *> sent;
         for (uint32_t i = 0; i < 40; i++)
-            sent.push_back(
-                b.send(i % 2, 100 + i, 1 + i % 3, 0x10000 * (1 + i * 7 % 4), i % 3 == 0 ? 0x41u : 0u));
+            sent.push_back(b.send(i % 2, 100 + i, 1 + i % 3, uint64_t{0x10000} * (1 + i * 7 % 4),
+                                  i % 3 == 0 ? 0x41u : 0u));
         for (iom_cycle cycle = 90; spurious != 0 && cycle < 400; cycle++)
             b.world.at(cycle, [&b](iom_cycle now) { iom_unit_wake(iom_stage_unit(b.stage), now + 1); });
         b.bench.run_until_idle();

@@ -44,7 +44,7 @@ TEST(Stage, takes_up_as_many_requests_in_a_cycle_as_it_has_look_ups)
         b.warm({page_a});
         std::vector<iom_dma *> sent;
         for (uint32_t i = 0; i < 12; i++)
-            sent.push_back(b.send(i % 4, 200, dev, page_a + 64 * i));
+            sent.push_back(b.send(i % 4, 200, dev, page_a + uint64_t{64} * i));
         b.bench.run_until_idle();
         // Which input comes first is another matter.
         std::sort(sent.begin(), sent.end(), [](auto *x, auto *y) { return x->translated < y->translated; });
@@ -66,6 +66,7 @@ std::vector<uint32_t> order_of_service(const std::vector<std::pair<uint32_t, iom
         by_cycle[dma->translated] = input;
     EXPECT_EQ(by_cycle.size(), sent.size());
     std::vector<uint32_t> order;
+    order.reserve(by_cycle.size());
     for (auto [cycle, input] : by_cycle)
         order.push_back(input);
     return order;
@@ -113,6 +114,7 @@ TEST(Stage, a_late_request_of_high_priority_waits_for_one_look_up_only)
     b.map_all();
     b.warm({page_a});
     std::vector<iom_dma *> low;
+    low.reserve(4);
     for (int i = 0; i < 4; i++)
         low.push_back(b.send(1, 200, dev, page_a));
     iom_dma *high = b.send(0, 202, other, page_a);
@@ -215,7 +217,7 @@ TEST(Stage, requests_of_a_page_share_a_walk)
     b.map_all();
     std::vector<iom_dma *> sent;
     for (uint32_t i = 0; i < 5; i++)
-        sent.push_back(b.send(0, 100 + i, dev, page_a + 64 * i));
+        sent.push_back(b.send(0, 100 + i, dev, page_a + uint64_t{64} * i));
     b.bench.run_until_idle();
     EXPECT_EQ(b.walks.size(), 1u);
     EXPECT_EQ(b.iotlb().misses, 1u);
@@ -223,7 +225,7 @@ TEST(Stage, requests_of_a_page_share_a_walk)
     EXPECT_EQ(b.stats().walked, 5u);
     for (uint32_t i = 0; i < 5; i++) {
         EXPECT_EQ(sent[i]->translated, 100 + miss_cycles) << i;
-        EXPECT_EQ(sent[i]->x.leaf.output, page_a + moved + 64 * i) << i;
+        EXPECT_EQ(sent[i]->x.leaf.output, page_a + moved + uint64_t{64} * i) << i;
     }
 }
 
@@ -235,7 +237,7 @@ TEST(Stage, pages_and_requesters_do_not_share_walks)
     StageBench b(config);
     b.map_all();
     for (uint32_t source : {dev, other})
-        b.send(0, 10 * source, source, page_d);
+        b.send(0, iom_cycle{10} * source, source, page_d);
     b.bench.run_until_idle();
     const size_t walks = b.walks.size();
     EXPECT_EQ(walks, 4u); // a context and a page for each

@@ -256,7 +256,7 @@ TEST(Walker, as_many_walks_at_once_as_there_are_walkers)
         WalkerBench b(options);
         std::vector<iom_walk *> walks;
         for (uint32_t i = 0; i < 7; i++)
-            walks.push_back(b.send(0, 100, 0x1000 * (i + 1), 2));
+            walks.push_back(b.send(0, 100, uint64_t{0x1000} * (i + 1), 2));
         b.bench.run_until_idle();
         for (uint32_t i = 0; i < 7; i++) {
             const iom_cycle begin = 100 + i / walkers * (2 * read_cycles);
@@ -264,7 +264,7 @@ TEST(Walker, as_many_walks_at_once_as_there_are_walkers)
             EXPECT_EQ(b.done(walks[i]), begin + 2 * read_cycles + 1);
         }
         EXPECT_EQ(b.stats().most_busy, std::min(walkers, 7u));
-        EXPECT_EQ(b.stats().busy_cycles, 7u * 2 * read_cycles);
+        EXPECT_EQ(b.stats().busy_cycles, 7 * 2 * read_cycles);
     }
 }
 
@@ -283,6 +283,7 @@ TEST(Walker, inputs_take_turns)
     for (auto [input, walk] : walks)
         by_cycle[walk->started] = input;
     std::vector<uint32_t> order;
+    order.reserve(by_cycle.size());
     for (auto [cycle, input] : by_cycle)
         order.push_back(input);
     EXPECT_EQ(order, (std::vector<uint32_t>{0, 1, 2, 0, 1, 2, 0, 1, 2}));
@@ -296,7 +297,7 @@ TEST(Walker, accesses_wait_for_credits_of_memory)
     WalkerBench b(options);
     std::vector<iom_walk *> walks;
     for (uint32_t i = 0; i < 3; i++)
-        walks.push_back(b.send(0, 100, 0x1000 * (i + 1), 1));
+        walks.push_back(b.send(0, 100, uint64_t{0x1000} * (i + 1), 1));
     b.bench.run_until_idle();
     for (uint32_t i = 0; i < 3; i++) {
         EXPECT_EQ(b.accesses[i].first, 101 + 2 * i);

@@ -345,8 +345,8 @@ static const FamilyCase family_cases[] = {
     {"vtd-spec-inv256", 30},       {"vtd-spec-iqe128", 17},   {"vtd-spec-iqe256", 27},
 };
 
-INSTANTIATE_TEST_SUITE_P(Families, VerifyVectors, testing::ValuesIn(family_cases), [](const auto &info) {
-    std::string name = info.param.family;
+INSTANTIATE_TEST_SUITE_P(Families, VerifyVectors, testing::ValuesIn(family_cases), [](const auto &family) {
+    std::string name = family.param.family;
     std::replace(name.begin(), name.end(), '-', '_');
     return name;
 });

@@ -6,6 +6,7 @@
 // tests), not from the importer. Order is checked against the host log itself, read here by other means.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <map>
 #include <set>
@@ -195,7 +196,8 @@ TEST(Import, guest_times_are_kept)
         if (at == std::string::npos)
             continue;
         const size_t begin = line.rfind(' ', at) + 1;
-        times.push_back(static_cast<uint64_t>(std::stod(line.substr(begin, at - begin)) * 1e6 + 0.5) * 1000);
+        times.push_back(static_cast<uint64_t>(std::llround(std::stod(line.substr(begin, at - begin)) * 1e6)) *
+                        1000);
     }
     ASSERT_EQ(times.size(), 500u);
     size_t map = 0;

@@ -178,9 +178,17 @@ void fill(Header &header)
 
 std::string folder()
 {
-    const std::string path = ::testing::TempDir() + "iom-trace-" + std::to_string(getpid());
+    std::string path = ::testing::TempDir() + "iom-trace-" + std::to_string(getpid());
     std::filesystem::create_directories(path);
     return path;
+}
+
+std::string joined(const std::vector<std::string> &parts)
+{
+    std::string whole;
+    for (const std::string &part : parts)
+        whole += part;
+    return whole;
 }
 
 size_t files_in(const std::string &path)
@@ -280,7 +288,7 @@ TEST(Trace, missing_repeated_and_swapped_blocks_are_noticed)
 {
     Header header;
     const std::string trace =
-        write_trace(header, random_records(9, 3 * IOM_TRACE_BLOCK_RECORDS, 0), IOM_TRACE_BINARY);
+        write_trace(header, random_records(9, size_t{3} * IOM_TRACE_BLOCK_RECORDS, 0), IOM_TRACE_BINARY);
     std::vector<size_t> blocks;
     for (size_t at = trace.find("BLK1"); at != std::string::npos; at = trace.find("BLK1", at + 28))
         blocks.push_back(at);
@@ -291,10 +299,11 @@ TEST(Trace, missing_repeated_and_swapped_blocks_are_noticed)
     const std::string b = trace.substr(blocks[1], blocks[2] - blocks[1]);
     const std::string c = trace.substr(blocks[2], end - blocks[2]);
     const std::string tail = trace.substr(end);
-    ASSERT_EQ(read_trace(head + a + b + c + tail), "");
-    for (const std::string &body : {a + c, b + c, a + b, a + a + b + c, b + a + c, std::string()})
-        EXPECT_NE(read_trace(head + body + tail), "");
-    EXPECT_NE(read_trace(head + a + b + c + tail + "x").find("bytes follow"), std::string::npos);
+    using Parts = std::vector<std::string>;
+    ASSERT_EQ(read_trace(joined({head, a, b, c, tail})), "");
+    for (const Parts &body : {Parts{a, c}, {b, c}, {a, b}, {a, a, b, c}, {b, a, c}, {}})
+        EXPECT_NE(read_trace(joined({head, joined(body), tail})), "");
+    EXPECT_NE(read_trace(joined({head, a, b, c, tail, "x"})).find("bytes follow"), std::string::npos);
 }
 
 TEST(Trace, foreign_empty_and_newer_files_are_named)
