@@ -86,7 +86,8 @@ struct iom_arch_ops {
     /// Reads `bytes` (4 or 8) at `offset`; reserved offsets read as 0.
     uint64_t (*read)(const struct iom_arch *arch, const void *state, uint32_t offset, unsigned bytes);
     /// Writes a register. Returns a bit mask of (1u << enum iom_register_action) the unit must carry out.
-    uint32_t (*write)(const struct iom_arch *arch, void *state, uint32_t offset, unsigned bytes, uint64_t value);
+    uint32_t (*write)(const struct iom_arch *arch, void *state, uint32_t offset, unsigned bytes,
+                      uint64_t value);
     /// The view that results from the current register state.
     void (*view)(const struct iom_arch *arch, const void *state, struct iom_view *view);
     /// Every participant has acknowledged the action started by a write: sets status bits.

@@ -39,13 +39,13 @@ struct iom_dma {
     iom_cycle mark;       ///< latency accounted so far
     uint64_t part[IOM_PART_COUNT];
 
-    uint64_t ticket;    ///< place in the posted-write order of its requester
-    uint32_t requester; ///< index of its requester in the ordering table
-    uint8_t missed;     ///< bit per enum iom_lookup: a walk was needed
-    uint8_t ordered;    ///< 1 = ticket is valid
+    uint64_t ticket;      ///< place in the posted-write order of its requester
+    uint32_t requester;   ///< index of its requester in the ordering table
+    uint8_t missed;       ///< bit per enum iom_lookup: a walk was needed
+    uint8_t ordered;      ///< 1 = ticket is valid
     uint8_t memory_error; ///< 1 = the address does not answer
     uint8_t reserved;
-    uint8_t *data;      ///< payload to move (x.bytes bytes), or null: timing only
+    uint8_t *data;               ///< payload to move (x.bytes bytes), or null: timing only
     struct iom_dma *parked_next; ///< link while waiting for its turn
 };
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Groups: ranks, evaluation of a cycle, the core kernel's run loop and its watchdog. See unit.h.
-#include "core/unit.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/unit.h"
 
 static iom_cycle advance_as_unit(struct iom_unit *unit, iom_cycle now)
 {
@@ -95,7 +95,8 @@ static const char *mark_crossings(struct iom_group *group)
     return NULL;
 }
 
-const char *iom_group_init(struct iom_group *group, const char *name, struct iom_unit *const *units, uint32_t count)
+const char *iom_group_init(struct iom_group *group, const char *name, struct iom_unit *const *units,
+                           uint32_t count)
 {
     memset(group, 0, sizeof *group);
     iom_unit_init(&group->unit, &group_ops, name, NULL, 0);
@@ -106,7 +107,8 @@ const char *iom_group_init(struct iom_group *group, const char *name, struct iom
         iom_group_free(group);
         return "out of memory";
     }
-    group->ancestors = calloc((size_t)(count != 0 ? count : 1) * group->wheel.words, sizeof *group->ancestors);
+    group->ancestors =
+        calloc((size_t)(count != 0 ? count : 1) * group->wheel.words, sizeof *group->ancestors);
     if (group->ancestors == NULL) {
         iom_group_free(group);
         return "out of memory";

@@ -59,8 +59,8 @@ static void complete_tags(struct iom_iommu_config *config)
 {
     for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++) {
         struct iom_cache_config *cache = &config->lookup[which].cache;
-        cache->payload_bytes =
-            which == IOM_LOOKUP_IOTLB ? (uint32_t)sizeof(struct iom_leaf) : (uint32_t)sizeof(struct iom_context);
+        cache->payload_bytes = which == IOM_LOOKUP_IOTLB ? (uint32_t)sizeof(struct iom_leaf)
+                                                         : (uint32_t)sizeof(struct iom_context);
         iom_iommu_lookup_tags((enum iom_lookup)which, config->iotlb_tagging, cache);
     }
     for (uint32_t stage = 0; stage < 2; stage++) {
@@ -173,8 +173,8 @@ static bool make_registers(struct iom_iommu *iommu, const char *name)
 
 // ---- connections ---------------------------------------------------------------------------------------
 
-static bool connect(struct iom_iommu *iommu, struct iom_netlist *netlist, struct iom_port *from, struct iom_port *to,
-                    uint32_t depth)
+static bool connect(struct iom_iommu *iommu, struct iom_netlist *netlist, struct iom_port *from,
+                    struct iom_port *to, uint32_t depth)
 {
     struct iom_link_config link = {
         .latency = iommu->config.hop_cycles,
@@ -228,7 +228,8 @@ static bool add_units(struct iom_iommu *iommu, struct iom_netlist *netlist)
 }
 
 const char *iom_iommu_init(struct iom_iommu *iommu, const struct iom_iommu_config *config, const char *name,
-                           struct iom_netlist *netlist, struct iom_port *memory_dma, struct iom_port *memory_table)
+                           struct iom_netlist *netlist, struct iom_port *memory_dma,
+                           struct iom_port *memory_table)
 {
     memset(iommu, 0, sizeof *iommu);
     iommu->config = *config;
@@ -238,7 +239,8 @@ const char *iom_iommu_init(struct iom_iommu *iommu, const struct iom_iommu_confi
     if (error != NULL)
         return error;
     bool ok = make_stages(iommu, name) && make_walker(iommu, name) && make_registers(iommu, name) &&
-              add_units(iommu, netlist) && connect_stages(iommu, netlist) && connect_registers(iommu, netlist);
+              add_units(iommu, netlist) && connect_stages(iommu, netlist) &&
+              connect_registers(iommu, netlist);
     if (ok && memory_dma != NULL)
         ok = connect(iommu, netlist, iom_stage_port(iommu->stages[0], IOM_STAGE_MEMORY), memory_dma,
                      config->memory_queue_depth);

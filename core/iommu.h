@@ -28,8 +28,8 @@ enum iom_wiring {
 struct iom_iommu_config {
     const struct iom_arch *arch;
     enum iom_wiring wiring;
-    uint32_t inputs;            ///< devices (or links) connected to the front end
-    iom_cycle hop_cycles;       ///< latency of connections between the units, at least 1
+    uint32_t inputs;      ///< devices (or links) connected to the front end
+    iom_cycle hop_cycles; ///< latency of connections between the units, at least 1
     // Front end
     bool pcie_ordering;
     enum iom_arbitration arbitration;
@@ -39,7 +39,7 @@ struct iom_iommu_config {
     struct iom_lookup_config lookup[IOM_LOOKUP_COUNT];
     uint32_t lookups_per_cycle[IOM_LOOKUP_COUNT];
     enum iom_tagging iotlb_tagging;
-    uint32_t stage_queue_depth;       ///< chained: request slots between stages
+    uint32_t stage_queue_depth; ///< chained: request slots between stages
     // Misses
     uint32_t miss_entries, merges_per_entry;
     bool hit_under_miss;
@@ -60,7 +60,7 @@ struct iom_iommu_config {
 #define IOM_IOMMU_STAGES 4u
 
 struct iom_iommu {
-    struct iom_arch arch;       ///< copy; units point here
+    struct iom_arch arch; ///< copy; units point here
     struct iom_iommu_config config;
     struct iom_stage *stages[IOM_IOMMU_STAGES];
     uint32_t stage_count;
@@ -78,7 +78,8 @@ void iom_iommu_psc_tags(uint8_t stage, struct iom_cache_config *cache);
 /// the caller). Returns null on success,
 /// else a static text (memory out, or which cache geometry is unusable); iom_iommu_free afterwards.
 const char *iom_iommu_init(struct iom_iommu *iommu, const struct iom_iommu_config *config, const char *name,
-                           struct iom_netlist *netlist, struct iom_port *memory_dma, struct iom_port *memory_table);
+                           struct iom_netlist *netlist, struct iom_port *memory_dma,
+                           struct iom_port *memory_table);
 /// Frees the units (after the netlist).
 void iom_iommu_free(struct iom_iommu *iommu);
 

@@ -109,7 +109,8 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
     struct iom_link *link = (struct iom_link *)(void *)unit;
     if (index != 0)
         return false;
-    *block = (struct iom_stat_block){"link", stat_infos, sizeof stat_infos / sizeof stat_infos[0], &link->stats};
+    *block =
+        (struct iom_stat_block){"link", stat_infos, sizeof stat_infos / sizeof stat_infos[0], &link->stats};
     return true;
 }
 

@@ -31,7 +31,7 @@ struct iom_link_unit_config {
 
 #define IOM_LINK_STATS(X)                                                                                    \
     X(counter, requests, "packets", "requests sent to the IOMMU")                                            \
-    X(counter, responses, "packets", "answers sent to the device (reads, translation requests, refusals)")  \
+    X(counter, responses, "packets", "answers sent to the device (reads, translation requests, refusals)")   \
     X(counter, request_bytes, "bytes", "bytes of requests on the wires, headers included")                   \
     X(counter, response_bytes, "bytes", "bytes of answers on the wires, headers included")                   \
     X(counter, request_busy_cycles, "cycles", "cycles the wires to the IOMMU were occupied")                 \

@@ -91,7 +91,8 @@ static int32_t find_line(struct iom_memory *memory, const struct iom_msg *msg, i
 }
 
 // Counts the access and returns when its response departs.
-static iom_cycle start_access(struct iom_memory *memory, const struct iom_msg *msg, int32_t line, iom_cycle now)
+static iom_cycle start_access(struct iom_memory *memory, const struct iom_msg *msg, int32_t line,
+                              iom_cycle now)
 {
     if (line != IOM_CACHE_MISS) {
         iom_cache_touch(memory->llc, now, line);
@@ -210,7 +211,8 @@ static void perform(struct iom_memory *memory, struct iom_msg *msg, bool write, 
             write_access(memory, access);
         } else {
             memory->stats.table_reads++;
-            access->error = !iom_memory_image_read(memory->image, access->address, access->data, access->bytes);
+            access->error =
+                !iom_memory_image_read(memory->image, access->address, access->data, access->bytes);
         }
         error = access->error;
     }
@@ -275,7 +277,8 @@ static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
             perform(memory, memory->accepted[i].msg, false, now);
     }
     for (uint32_t i = 0; i < memory->accepted_count; i++)
-        iom_port_send(&memory->ports[memory->accepted[i].port], memory->accepted[i].msg, memory->accepted[i].depart);
+        iom_port_send(&memory->ports[memory->accepted[i].port], memory->accepted[i].msg,
+                      memory->accepted[i].depart);
     memory->accepted_count = 0;
     return next_acceptance(memory, now);
 }
@@ -285,7 +288,8 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
     struct iom_memory *memory = (struct iom_memory *)(void *)unit;
     if (index != 0)
         return false;
-    *block = (struct iom_stat_block){"memory", stat_infos, sizeof stat_infos / sizeof stat_infos[0], &memory->stats};
+    *block = (struct iom_stat_block){"memory", stat_infos, sizeof stat_infos / sizeof stat_infos[0],
+                                     &memory->stats};
     return true;
 }
 

@@ -44,10 +44,10 @@ struct iom_memory_access {
 };
 
 struct iom_memory_config {
-    uint32_t inputs;           ///< number of input ports
-    uint64_t latency_cycles;   ///< DRAM access
-    uint32_t bytes_per_cycle;  ///< bandwidth, 0 = unlimited
-    uint32_t outstanding;      ///< DRAM accesses in flight, 0 = unlimited
+    uint32_t inputs;             ///< number of input ports
+    uint64_t latency_cycles;     ///< DRAM access
+    uint32_t bytes_per_cycle;    ///< bandwidth, 0 = unlimited
+    uint32_t outstanding;        ///< DRAM accesses in flight, 0 = unlimited
     struct iom_cache_config llc; ///< lines of IOM_LINE_BYTES; entries 0 = none
     uint64_t llc_latency_cycles; ///< LLC hit
     uint64_t seed;               ///< of the LLC's random policy

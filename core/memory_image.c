@@ -208,7 +208,8 @@ bool iom_memory_image_write(struct iom_memory_image *image, uint64_t address, co
         return false;
     // Get every page first, so that running out of memory leaves nothing half-written.
     if (bytes != 0) {
-        for (uint64_t number = address >> IOM_PAGE_LOG2; number <= (address + bytes - 1) >> IOM_PAGE_LOG2; number++) {
+        for (uint64_t number = address >> IOM_PAGE_LOG2; number <= (address + bytes - 1) >> IOM_PAGE_LOG2;
+             number++) {
             if (make_page(image, number) == NULL)
                 return false;
         }

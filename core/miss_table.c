@@ -56,7 +56,8 @@ static uint16_t *filter_of(struct iom_miss_table *table, uint64_t signature)
 
 static bool same(const struct iom_tag *a, const struct iom_tag *b, uint32_t fields)
 {
-    return page_of(a, fields) == page_of(b, fields) && (!(fields & IOM_TAG_STREAM) || a->stream == b->stream) &&
+    return page_of(a, fields) == page_of(b, fields) &&
+           (!(fields & IOM_TAG_STREAM) || a->stream == b->stream) &&
            (!(fields & IOM_TAG_SUBSTREAM) || a->substream == b->substream) &&
            (!(fields & IOM_TAG_DOMAIN) || a->domain == b->domain) &&
            (!(fields & IOM_TAG_ASID) || a->asid == b->asid) &&
@@ -122,8 +123,8 @@ void iom_miss_table_release(struct iom_miss_table *table, int32_t index)
     table->used--;
 }
 
-uint32_t iom_miss_table_poison(struct iom_miss_table *table, uint8_t what, const struct iom_cache_match *match,
-                               uint32_t known_fields)
+uint32_t iom_miss_table_poison(struct iom_miss_table *table, uint8_t what,
+                               const struct iom_cache_match *match, uint32_t known_fields)
 {
     struct iom_cache_match narrowed = *match;
     narrowed.fields &= known_fields;

@@ -17,24 +17,24 @@ extern "C" {
 #endif
 
 struct iom_miss {
-    struct iom_tag key;        ///< key of the look-up that missed
-    struct iom_dma *primary;   ///< request that started the walk
+    struct iom_tag key;           ///< key of the look-up that missed
+    struct iom_dma *primary;      ///< request that started the walk
     struct iom_dma *first, *last; ///< requests merged into it, oldest first (linked by msg.next)
-    uint32_t merged;           ///< how many
-    uint8_t what;              ///< enum iom_lookup
+    uint32_t merged;              ///< how many
+    uint8_t what;                 ///< enum iom_lookup
     bool used;
-    bool poisoned;             ///< what the walk read may have been invalidated since
+    bool poisoned; ///< what the walk read may have been invalidated since
 };
 
 struct iom_miss_table {
     struct iom_miss *entries;
-    uint64_t *signatures;  ///< per entry: hash of (what, key), 0 = unused
-    uint64_t *free;        ///< bit set of unused entries
+    uint64_t *signatures; ///< per entry: hash of (what, key), 0 = unused
+    uint64_t *free;       ///< bit set of unused entries
     /// Entries by the low bits of their signature: most look-ups of what is not there end here.
     uint16_t filter[256];
-    uint32_t capacity;     ///< entries
-    uint32_t merges;       ///< most requests merged into one entry, 0 = no merging
-    uint32_t used;         ///< entries in use
+    uint32_t capacity; ///< entries
+    uint32_t merges;   ///< most requests merged into one entry, 0 = no merging
+    uint32_t used;     ///< entries in use
 };
 
 /// Returns false when memory is out. capacity > 0.
@@ -58,8 +58,8 @@ void iom_miss_table_release(struct iom_miss_table *table, int32_t index);
 
 /// Poisons every entry of look-up `what` that `match` covers. What a walk under way does not know yet
 /// (domain, address space, size, before the tables are read) counts as matching.
-uint32_t iom_miss_table_poison(struct iom_miss_table *table, uint8_t what, const struct iom_cache_match *match,
-                               uint32_t known_fields);
+uint32_t iom_miss_table_poison(struct iom_miss_table *table, uint8_t what,
+                               const struct iom_cache_match *match, uint32_t known_fields);
 
 #ifdef __cplusplus
 }

@@ -43,7 +43,8 @@ static bool grow(struct iom_pool *pool)
     pool->slabs = slab;
     char *first = slab + sizeof(union slab_head);
     for (unsigned i = 0; i < SLAB_MESSAGES; i++) {
-        struct iom_msg *msg = (struct iom_msg *)(void *)(first + (SLAB_MESSAGES - 1 - i) * pool->message_bytes);
+        struct iom_msg *msg =
+            (struct iom_msg *)(void *)(first + (SLAB_MESSAGES - 1 - i) * pool->message_bytes);
         msg->pool = pool;
         msg->kind = pool->kind;
         msg->next = pool->free;

@@ -30,12 +30,12 @@ enum iom_msg_kind {
 struct iom_pool;
 
 struct iom_msg {
-    struct iom_msg *next;   ///< link in an inbox, a queue or a pool; owned by the holder
-    iom_cycle arrival;      ///< cycle in which the receiver may first act on it
-    struct iom_pool *pool;  ///< where it returns to
-    void *carrier;          ///< of the transport that carries it between groups (a TLM payload), or null
-    uint8_t kind;           ///< enum iom_msg_kind
-    uint8_t depth;          ///< valid entries of route
+    struct iom_msg *next;  ///< link in an inbox, a queue or a pool; owned by the holder
+    iom_cycle arrival;     ///< cycle in which the receiver may first act on it
+    struct iom_pool *pool; ///< where it returns to
+    void *carrier;         ///< of the transport that carries it between groups (a TLM payload), or null
+    uint8_t kind;          ///< enum iom_msg_kind
+    uint8_t depth;         ///< valid entries of route
     uint8_t route[IOM_ROUTE_DEPTH];
 };
 

@@ -50,8 +50,8 @@ bool iom_netlist_connect(struct iom_netlist *netlist, struct iom_port *requester
                          const struct iom_link_config *link)
 {
     void *list = netlist->connections;
-    bool ok =
-        reserve(&list, netlist->connection_count, &netlist->connection_capacity, sizeof *netlist->connections);
+    bool ok = reserve(&list, netlist->connection_count, &netlist->connection_capacity,
+                      sizeof *netlist->connections);
     netlist->connections = list;
     if (!ok || !iom_port_bind(requester, responder, link))
         return false;

@@ -72,8 +72,8 @@ void iom_psc_look_up(struct iom_psc *psc, iom_cycle now, struct iom_psc_probe *p
 {
     probe->hit_level = 0;
     psc->stats.lookups++;
-    for (uint8_t level = probe->lowest < 2 ? 2 : probe->lowest; level <= probe->highest && level < IOM_PSC_LEVELS;
-         level++) {
+    for (uint8_t level = probe->lowest < 2 ? 2 : probe->lowest;
+         level <= probe->highest && level < IOM_PSC_LEVELS; level++) {
         struct iom_cache *cache = psc->cache[probe->stage - 1][level];
         if (cache == NULL)
             continue;
@@ -131,7 +131,8 @@ bool iom_psc_stat_block(struct iom_psc *psc, struct iom_stat_block *block)
             psc->stats.invalidated += counts->invalidated - base->invalidated;
         }
     }
-    *block = (struct iom_stat_block){"psc", stat_infos, sizeof stat_infos / sizeof stat_infos[0], &psc->stats};
+    *block =
+        (struct iom_stat_block){"psc", stat_infos, sizeof stat_infos / sizeof stat_infos[0], &psc->stats};
     return true;
 }
 

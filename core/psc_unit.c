@@ -2,10 +2,10 @@
 //
 // The paging-structure caches as a unit of their own: probes come as messages from the walker pool
 // and are answered after the latency. See psc.h.
+#include <stdlib.h>
+
 #include "core/psc.h"
 #include "core/unit.h"
-
-#include <stdlib.h>
 
 enum { PORT_IN, PORT_CONTROL, PORTS };
 

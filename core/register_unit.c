@@ -39,7 +39,8 @@ static struct iom_port *participant_port(struct iom_register_unit *self, uint32_
 
 // ---- actions -------------------------------------------------------------------------------------------
 
-static void fill_control(struct iom_register_unit *self, enum iom_register_action action, struct iom_control *control)
+static void fill_control(struct iom_register_unit *self, enum iom_register_action action,
+                         struct iom_control *control)
 {
     if (action == IOM_ACTION_UPDATE_VIEW) {
         control->op = IOM_CONTROL_VIEW;
@@ -158,8 +159,8 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
     struct iom_register_unit *self = (struct iom_register_unit *)(void *)unit;
     if (index != 0)
         return false;
-    *block =
-        (struct iom_stat_block){"registers", stat_infos, sizeof stat_infos / sizeof stat_infos[0], &self->stats};
+    *block = (struct iom_stat_block){"registers", stat_infos, sizeof stat_infos / sizeof stat_infos[0],
+                                     &self->stats};
     return true;
 }
 
@@ -185,7 +186,8 @@ static const struct iom_unit_ops register_ops = {
 
 // ---- life ----------------------------------------------------------------------------------------------
 
-struct iom_register_unit *iom_register_unit_create(const struct iom_register_unit_config *config, const char *name)
+struct iom_register_unit *iom_register_unit_create(const struct iom_register_unit_config *config,
+                                                   const char *name)
 {
     struct iom_register_unit *self = calloc(1, sizeof *self);
     if (self == NULL)

@@ -39,7 +39,8 @@ struct iom_register_stats {
 
 struct iom_register_unit; // opaque
 
-struct iom_register_unit *iom_register_unit_create(const struct iom_register_unit_config *config, const char *name);
+struct iom_register_unit *iom_register_unit_create(const struct iom_register_unit_config *config,
+                                                   const char *name);
 void iom_register_unit_destroy(struct iom_register_unit *registers);
 struct iom_unit *iom_register_unit_unit(struct iom_register_unit *registers);
 /// Responder: struct iom_mmio.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Life, ports and evaluation of a look-up stage. See stage.h.
-#include "core/stage_internal.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/stage_internal.h"
 
 // ---- evaluation of a cycle -----------------------------------------------------------------------------
 
@@ -213,7 +213,8 @@ static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
         take_inputs(stage, now);
     if (stage->controls.first != NULL)
         apply_controls(stage, now);
-    bool more = stage->replays.first != NULL || stage->waiting_inputs != 0 || unit->arrivals & ~RESPONSE_PORTS;
+    bool more =
+        stage->replays.first != NULL || stage->waiting_inputs != 0 || unit->arrivals & ~RESPONSE_PORTS;
     return more && wants_next_cycle(stage, now) ? now + unit->period : IOM_NEVER;
 }
 
@@ -225,12 +226,13 @@ static uint64_t outstanding(const struct iom_unit *unit)
 static void describe(const struct iom_unit *unit, char *text, size_t text_bytes)
 {
     const struct iom_stage *stage = (const struct iom_stage *)(const void *)unit;
-    snprintf(text, text_bytes,
-             "holds %llu request(s): %u walk(s) under way, %llu waiting for a walker, %llu to replay, %llu parked "
-             "by ordering",
-             (unsigned long long)stage->held, (unsigned)stage->misses.used,
-             (unsigned long long)stage->walks_unsent.count, (unsigned long long)stage->replays.count,
-             (unsigned long long)(stage->order != NULL ? iom_order_parked(stage->order) : 0));
+    snprintf(
+        text, text_bytes,
+        "holds %llu request(s): %u walk(s) under way, %llu waiting for a walker, %llu to replay, %llu parked "
+        "by ordering",
+        (unsigned long long)stage->held, (unsigned)stage->misses.used,
+        (unsigned long long)stage->walks_unsent.count, (unsigned long long)stage->replays.count,
+        (unsigned long long)(stage->order != NULL ? iom_order_parked(stage->order) : 0));
 }
 
 // ---- statistics ----------------------------------------------------------------------------------------
@@ -271,8 +273,9 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
         if (!stage->config.lookup[which].owned || --index != 0)
             continue;
         iom_stage_lookup_stats(stage, (enum iom_lookup)which);
-        *block = (struct iom_stat_block){groups[which], lookup_infos, sizeof lookup_infos / sizeof lookup_infos[0],
-                                         &stage->lookup_stats[which]};
+        *block =
+            (struct iom_stat_block){groups[which], lookup_infos, sizeof lookup_infos / sizeof lookup_infos[0],
+                                    &stage->lookup_stats[which]};
         return true;
     }
     return false;
@@ -321,8 +324,8 @@ static bool make_caches(struct iom_stage *stage, const char *name)
             continue;
         char path[2 * IOM_NAME_BYTES];
         snprintf(path, sizeof path, "%s.%s", name, suffixes[which]);
-        lookup->cache.payload_bytes =
-            which == IOM_LOOKUP_IOTLB ? (uint32_t)sizeof(struct iom_leaf) : (uint32_t)sizeof(struct iom_context);
+        lookup->cache.payload_bytes = which == IOM_LOOKUP_IOTLB ? (uint32_t)sizeof(struct iom_leaf)
+                                                                : (uint32_t)sizeof(struct iom_context);
         stage->cache[which] = iom_cache_create(&lookup->cache, stage->config.seed, path);
         if (stage->cache[which] == NULL)
             return false;

@@ -51,20 +51,20 @@ struct iom_lookup_config {
 
 struct iom_stage_config {
     const struct iom_arch *arch;
-    struct iom_view view;        ///< register view at cycle 0
-    bool front;                  ///< first stage: entry, order, exit to memory, fault reports
-    bool pcie_ordering;          ///< front: keep posted writes in order per requester
-    uint32_t inputs;             ///< input ports
+    struct iom_view view; ///< register view at cycle 0
+    bool front;           ///< first stage: entry, order, exit to memory, fault reports
+    bool pcie_ordering;   ///< front: keep posted writes in order per requester
+    uint32_t inputs;      ///< input ports
     enum iom_arbitration arbitration;
-    uint32_t lookups_per_cycle;  ///< requests taken up per cycle
-    uint64_t latency_cycles;     ///< pipeline of the stage itself
+    uint32_t lookups_per_cycle; ///< requests taken up per cycle
+    uint64_t latency_cycles;    ///< pipeline of the stage itself
     struct iom_lookup_config lookup[IOM_LOOKUP_COUNT];
-    uint32_t miss_entries;       ///< walks under way at most
-    uint32_t merges_per_entry;   ///< requests that may join one walk
-    bool hit_under_miss;         ///< off: nothing is taken up while a walk is under way
-    bool replay_after_fill;      ///< requests look up again after a fill instead of taking its result
-    bool squash_walks;           ///< an invalidation poisons walks under way (off: hardware that does not)
-    uint64_t seed;               ///< of random replacement
+    uint32_t miss_entries;     ///< walks under way at most
+    uint32_t merges_per_entry; ///< requests that may join one walk
+    bool hit_under_miss;       ///< off: nothing is taken up while a walk is under way
+    bool replay_after_fill;    ///< requests look up again after a fill instead of taking its result
+    bool squash_walks;         ///< an invalidation poisons walks under way (off: hardware that does not)
+    uint64_t seed;             ///< of random replacement
 };
 
 /// Ports; the inputs in0..inN-1 follow.

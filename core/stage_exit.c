@@ -2,9 +2,9 @@
 //
 // Exits of a look-up stage: PCIe order, DMA to memory, answers to whoever asked, fault reports.
 // See stage.h.
-#include "core/stage_internal.h"
-
 #include <stdlib.h>
+
+#include "core/stage_internal.h"
 
 enum exit_index { EXIT_NEXT, EXIT_MEMORY };
 
@@ -80,7 +80,8 @@ static void report_fault(struct iom_stage *stage, const struct iom_dma *dma, iom
 }
 
 // The request leaves this stage through a port that needs a credit; `when` is kept in translated.
-static void leave(struct iom_stage *stage, struct iom_dma *dma, enum exit_index which, iom_cycle when, iom_cycle now)
+static void leave(struct iom_stage *stage, struct iom_dma *dma, enum exit_index which, iom_cycle when,
+                  iom_cycle now)
 {
     struct iom_port *port = exit_port(stage, which);
     dma->translated = when;

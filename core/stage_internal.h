@@ -58,9 +58,9 @@ struct iom_stage {
     struct iom_unit unit; // first member: the unit is the stage
     struct iom_stage_config config;
     struct iom_view view;
-    struct iom_port *ports;  ///< enum iom_stage_port, then the inputs
-    struct iom_port *inputs; ///< ports + IOM_STAGE_PORTS
-    uint32_t owned; ///< bit per look-up owned
+    struct iom_port *ports;                   ///< enum iom_stage_port, then the inputs
+    struct iom_port *inputs;                  ///< ports + IOM_STAGE_PORTS
+    uint32_t owned;                           ///< bit per look-up owned
     iom_cycle lookup_ticks[IOM_LOOKUP_COUNT]; ///< their latencies
     iom_cycle pipeline_ticks;                 ///< latency of the stage itself
     struct iom_cache *cache[IOM_LOOKUP_COUNT];
@@ -73,17 +73,17 @@ struct iom_stage {
     struct iom_fifo exits[2];     ///< requests waiting for a credit of next [0] or memory [1]
     struct iom_fifo controls;     ///< control messages to apply at the end of the cycle
 
-    uint64_t held;       ///< requests inside (between ingress and exit)
-    uint32_t turn;       ///< input asked first
-    uint32_t budget;     ///< requests that may still be taken up in budget_cycle
+    uint64_t held;   ///< requests inside (between ingress and exit)
+    uint32_t turn;   ///< input asked first
+    uint32_t budget; ///< requests that may still be taken up in budget_cycle
     iom_cycle budget_cycle;
-    uint64_t changes;    ///< counts what may end a stall: walks done, invalidations, view changes
+    uint64_t changes; ///< counts what may end a stall: walks done, invalidations, view changes
     /// Per input: the request taken from the inbox that could not be taken up yet, and the value of
     /// `changes` when it was last tried (a stalled request is not tried again for nothing).
     struct iom_ingress {
         struct iom_dma *dma;
         uint64_t tried_at;
-    } *ingress;
+    } * ingress;
     uint32_t waiting_inputs;  ///< inputs with a request taken from the inbox
     uint64_t replay_tried_at; ///< the same for the head of `replays`
     iom_cycle replay_from;    ///< replay_after_fill: cycle in which the last fill may be hit

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Look-ups, misses and fills of a look-up stage. See stage.h.
-#include "core/stage_internal.h"
-
 #include <stdlib.h>
+
+#include "core/stage_internal.h"
 
 // What a sequence of look-ups in one cycle did; booked only when the request is really taken up, since
 // a stalled request will do it all again.
 struct progress {
-    uint32_t taken;                    ///< bit per look-up taken
-    uint32_t hits;                     ///< of these: served by an entry
-    bool insufficient;                 ///< the last one found an entry that could not serve it
-    int32_t slot[IOM_LOOKUP_COUNT];    ///< entry of each hit
+    uint32_t taken;                 ///< bit per look-up taken
+    uint32_t hits;                  ///< of these: served by an entry
+    bool insufficient;              ///< the last one found an entry that could not serve it
+    int32_t slot[IOM_LOOKUP_COUNT]; ///< entry of each hit
 };
 
 static void book(struct iom_stage *stage, struct iom_dma *dma, const struct progress *progress, iom_cycle now,
@@ -38,8 +38,8 @@ static void book(struct iom_stage *stage, struct iom_dma *dma, const struct prog
 
 // Looks up until a look-up misses, is not owned here, or none is left. Returns false at a miss, whose
 // key is then in *key.
-static bool probe(struct iom_stage *stage, struct iom_dma *dma, struct progress *progress, struct iom_tag *key,
-                  iom_cycle now)
+static bool probe(struct iom_stage *stage, struct iom_dma *dma, struct progress *progress,
+                  struct iom_tag *key, iom_cycle now)
 {
     const struct iom_arch *arch = stage->config.arch;
     progress->taken = progress->hits = 0;
@@ -69,7 +69,8 @@ static uint32_t match_fields(const struct iom_stage *stage, enum iom_lookup whic
     return stage->config.lookup[which].cache.match;
 }
 
-static void start_walk(struct iom_stage *stage, struct iom_dma *dma, int32_t index, iom_cycle when, iom_cycle now)
+static void start_walk(struct iom_stage *stage, struct iom_dma *dma, int32_t index, iom_cycle when,
+                       iom_cycle now)
 {
     struct iom_walk *walk = iom_pool_take(&stage->walk_pool);
     if (walk == NULL)
@@ -203,8 +204,8 @@ static void account_walk(struct iom_dma *dma, const struct iom_walk *walk, iom_c
 
 // A merged request may have missed so recently that its own look-up is not over: it goes on when both
 // the walk and the look-up are.
-static void resume_merged(struct iom_stage *stage, struct iom_dma *dma, const struct iom_walk *walk, bool usable,
-                          iom_cycle now)
+static void resume_merged(struct iom_stage *stage, struct iom_dma *dma, const struct iom_walk *walk,
+                          bool usable, iom_cycle now)
 {
     const struct iom_arch *arch = stage->config.arch;
     iom_cycle when = iom_max_u64(dma->mark, now);
@@ -264,8 +265,8 @@ void iom_stage_squash(struct iom_stage *stage, const struct iom_control *control
     for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++) {
         if (!(control->targets & 1u << which) || !stage->config.lookup[which].owned)
             continue;
-        stage->lookup_stats[which].squashed +=
-            iom_miss_table_poison(&stage->misses, (uint8_t)which, &control->match, match_fields(stage, which));
+        stage->lookup_stats[which].squashed += iom_miss_table_poison(
+            &stage->misses, (uint8_t)which, &control->match, match_fields(stage, which));
     }
     // Requests that wait inside and hold a context which may have been invalidated start over.
     if (!(control->targets & (IOM_INVALIDATE_CONTEXT | IOM_INVALIDATE_PASID)))

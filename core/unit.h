@@ -62,12 +62,12 @@ struct iom_unit {
     char name[IOM_NAME_BYTES]; ///< path name, e.g. "iommu0.iotlb"
     struct iom_port *ports;    ///< array in processing order (rule 6: arrival, then port)
     uint32_t port_count;
-    struct iom_group *group;   ///< group it is evaluated in
-    uint32_t slot;             ///< index in its group = rank
-    iom_cycle period, phase;   ///< clock: edges at phase + n * period
-    iom_cycle self_wake;       ///< last value returned by advance
-    uint64_t arrivals;         ///< bit min(index, 63) set: that port (a port >= 63) may hold messages
-    iom_cycle far_until;       ///< latest cycle asked for beyond the wheel's reach (see group.c)
+    struct iom_group *group; ///< group it is evaluated in
+    uint32_t slot;           ///< index in its group = rank
+    iom_cycle period, phase; ///< clock: edges at phase + n * period
+    iom_cycle self_wake;     ///< last value returned by advance
+    uint64_t arrivals;       ///< bit min(index, 63) set: that port (a port >= 63) may hold messages
+    iom_cycle far_until;     ///< latest cycle asked for beyond the wheel's reach (see group.c)
 };
 
 /// Carries messages and credits of a connection that leaves the group by other means than a plain
@@ -93,11 +93,11 @@ struct iom_port {
     uint64_t arrival_bit; ///< this port's bit in unit->arrivals
 
     // Credits (requester end). A returned credit may be used from its arrival cycle on.
-    uint32_t depth;          ///< request slots at the responder, 0 = unlimited
-    uint32_t credits;        ///< usable now
-    uint32_t pending;        ///< returned, not yet arrived
-    uint32_t pending_first;  ///< ring index of the oldest
-    iom_cycle *pending_ring; ///< arrival cycles, depth entries
+    uint32_t depth;           ///< request slots at the responder, 0 = unlimited
+    uint32_t credits;         ///< usable now
+    uint32_t pending;         ///< returned, not yet arrived
+    uint32_t pending_first;   ///< ring index of the oldest
+    iom_cycle *pending_ring;  ///< arrival cycles, depth entries
     iom_cycle credit_latency; ///< ticks for a credit to return (>= 1)
 
     const struct iom_transport *transport; ///< null: direct
@@ -105,7 +105,7 @@ struct iom_port {
 };
 
 struct iom_group {
-    struct iom_unit unit; ///< a group is a unit of its parent
+    struct iom_unit unit;      ///< a group is a unit of its parent
     struct iom_unit **members; ///< by rank
     uint32_t count;
     struct iom_wheel wheel;
@@ -155,7 +155,8 @@ struct iom_link_config {
 };
 
 /// Binds a requester port to a responder port. Returns false when memory is out.
-bool iom_port_bind(struct iom_port *requester, struct iom_port *responder, const struct iom_link_config *link);
+bool iom_port_bind(struct iom_port *requester, struct iom_port *responder,
+                   const struct iom_link_config *link);
 /// Frees the credit ring and releases queued messages.
 void iom_port_unbind(struct iom_port *port);
 
@@ -286,7 +287,8 @@ static inline uint8_t iom_msg_pop_route(struct iom_msg *msg)
 
 /// Makes a group of `units` (any order). Zero-latency connections between them fix the ranks.
 /// Returns null on success, else a static text: a zero-latency loop, or memory out.
-const char *iom_group_init(struct iom_group *group, const char *name, struct iom_unit *const *units, uint32_t count);
+const char *iom_group_init(struct iom_group *group, const char *name, struct iom_unit *const *units,
+                           uint32_t count);
 void iom_group_free(struct iom_group *group);
 /// Wakes every unit in `cycle` for the first time.
 void iom_group_start(struct iom_group *group, iom_cycle cycle);

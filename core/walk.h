@@ -44,9 +44,9 @@ struct iom_psc_entry {
 
 struct iom_psc_probe {
     struct iom_tag key;
-    uint8_t stage;             ///< 1 or 2
-    uint8_t lowest, highest;   ///< levels to ask, lowest first
-    uint8_t hit_level;         ///< result: 0 = miss
+    uint8_t stage;              ///< 1 or 2
+    uint8_t lowest, highest;    ///< levels to ask, lowest first
+    uint8_t hit_level;          ///< result: 0 = miss
     struct iom_psc_entry entry; ///< result on a hit
 };
 
@@ -100,14 +100,14 @@ struct iom_walk {
     uint8_t phase;
 
     /// Bookkeeping of the walker pool.
-    uint32_t miss;            ///< miss-table entry of the requesting stage
-    uint32_t reads;           ///< table reads so far
-    uint32_t updates;         ///< compare-and-swaps so far
-    iom_cycle started;        ///< walker assigned
-    iom_cycle waiting_since;  ///< last memory request sent
-    uint64_t memory_cycles;   ///< cycles spent waiting for memory
-    bool poisoned;            ///< an invalidation hit it: the fill must be dropped
-    bool wrote_entry;         ///< private to the architecture
+    uint32_t miss;           ///< miss-table entry of the requesting stage
+    uint32_t reads;          ///< table reads so far
+    uint32_t updates;        ///< compare-and-swaps so far
+    iom_cycle started;       ///< walker assigned
+    iom_cycle waiting_since; ///< last memory request sent
+    uint64_t memory_cycles;  ///< cycles spent waiting for memory
+    bool poisoned;           ///< an invalidation hit it: the fill must be dropped
+    bool wrote_entry;        ///< private to the architecture
 };
 
 #ifdef __cplusplus

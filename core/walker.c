@@ -3,11 +3,11 @@
 // The walker pool. Timing rules are in walker.h.
 #include "core/walker.h"
 
-#include "core/memory.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/memory.h"
 
 struct slot {
     struct iom_walk *walk; ///< null: free
@@ -355,7 +355,8 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
 {
     struct iom_walker *pool = (struct iom_walker *)(void *)unit;
     if (index == 0) {
-        *block = (struct iom_stat_block){"walker", stat_infos, sizeof stat_infos / sizeof stat_infos[0], &pool->stats};
+        *block = (struct iom_stat_block){"walker", stat_infos, sizeof stat_infos / sizeof stat_infos[0],
+                                         &pool->stats};
         return true;
     }
     return index == 1 && pool->psc != NULL && iom_psc_stat_block(pool->psc, block);

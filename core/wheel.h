@@ -19,15 +19,15 @@ extern "C" {
 #define IOM_WHEEL_SLOTS 4096u
 
 struct iom_wheel {
-    uint64_t summary;          ///< bit i: occupied[i] != 0
-    uint64_t occupied[64];     ///< bit per slot
-    uint64_t *units;           ///< slots x words bit sets of units
-    uint32_t words;            ///< 64-bit words per bit set
-    uint32_t unit_count;       ///< units
-    iom_cycle now;             ///< slots cover [now, now + IOM_WHEEL_SLOTS)
-    iom_cycle *far_cycle;      ///< per unit: its cycle in the heap, IOM_NEVER if not there
-    uint32_t *heap;            ///< units ordered as a binary heap by (far_cycle, unit)
-    uint32_t *heap_position;   ///< per unit: where it stands in the heap
+    uint64_t summary;        ///< bit i: occupied[i] != 0
+    uint64_t occupied[64];   ///< bit per slot
+    uint64_t *units;         ///< slots x words bit sets of units
+    uint32_t words;          ///< 64-bit words per bit set
+    uint32_t unit_count;     ///< units
+    iom_cycle now;           ///< slots cover [now, now + IOM_WHEEL_SLOTS)
+    iom_cycle *far_cycle;    ///< per unit: its cycle in the heap, IOM_NEVER if not there
+    uint32_t *heap;          ///< units ordered as a binary heap by (far_cycle, unit)
+    uint32_t *heap_position; ///< per unit: where it stands in the heap
     uint32_t heap_count;
 };
 

@@ -67,7 +67,7 @@ struct iom_context {
     uint8_t kind;        ///< private to the architecture (translation type, granularity, ...)
     uint8_t levels[2];   ///< levels of the stage 1 / stage 2 tables
     uint8_t reserved;
-    uint32_t substream;  ///< substream in effect (request's own, or the device's default)
+    uint32_t substream; ///< substream in effect (request's own, or the device's default)
 };
 
 /// A translation of one page. Payload of the IOTLB and of device TLBs.
@@ -82,14 +82,14 @@ struct iom_leaf {
 
 /// Why a request was refused.
 struct iom_fault {
-    uint64_t address;  ///< input address of the request
-    uint64_t detail;   ///< private to the architecture (intermediate address, class, ...)
-    uint32_t source;   ///< requester
-    uint32_t pasid;    ///< valid with IOM_REQ_PASID in flags
-    uint16_t code;     ///< fault reason, architecture's own enum
-    uint16_t flags;    ///< enum iom_request_flag of the request as recorded
-    uint8_t recorded;  ///< 1 = goes to the fault records, 0 = silent (fault processing disabled, ...)
-    uint8_t abort;     ///< 0 unsupported request, 1 completer abort (answer on the link)
+    uint64_t address; ///< input address of the request
+    uint64_t detail;  ///< private to the architecture (intermediate address, class, ...)
+    uint32_t source;  ///< requester
+    uint32_t pasid;   ///< valid with IOM_REQ_PASID in flags
+    uint16_t code;    ///< fault reason, architecture's own enum
+    uint16_t flags;   ///< enum iom_request_flag of the request as recorded
+    uint8_t recorded; ///< 1 = goes to the fault records, 0 = silent (fault processing disabled, ...)
+    uint8_t abort;    ///< 0 unsupported request, 1 completer abort (answer on the link)
     uint8_t reserved[2];
 };
 

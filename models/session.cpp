@@ -10,7 +10,8 @@ namespace iommu_sim
 
 const StatisticValue *StatisticGroup::find(const std::string &name) const
 {
-    auto at = std::find_if(values.begin(), values.end(), [&](const StatisticValue &v) { return v.name == name; });
+    auto at =
+        std::find_if(values.begin(), values.end(), [&](const StatisticValue &v) { return v.name == name; });
     return at == values.end() ? nullptr : &*at;
 }
 
@@ -22,7 +23,8 @@ uint64_t StatisticGroup::value(const std::string &name) const
 
 const StatisticGroup *PhaseResult::find(const std::string &group) const
 {
-    auto at = std::find_if(groups.begin(), groups.end(), [&](const StatisticGroup &g) { return g.group == group; });
+    auto at =
+        std::find_if(groups.begin(), groups.end(), [&](const StatisticGroup &g) { return g.group == group; });
     return at == groups.end() ? nullptr : &*at;
 }
 
@@ -91,7 +93,8 @@ class Run
         system_.start_traffic(kernel_.now() + 1);
         if (settings.warmup_requests != 0 && !advance(result_.warm_up, settings.warmup_requests))
             return result_;
-        advance(result_.region, settings.requests == 0 ? UINT64_MAX : settings.warmup_requests + settings.requests);
+        advance(result_.region,
+                settings.requests == 0 ? UINT64_MAX : settings.warmup_requests + settings.requests);
         result_.events = kernel_.events();
         return result_;
     }
@@ -127,7 +130,8 @@ class Run
         if (!progress_)
             return kernel_.run(limit_, system_.stop_flag());
         for (;;) {
-            iom_cycle to = std::min(limit_, iom_max_u64(kernel_.now(), kernel_.next_event()) + progress_slice);
+            iom_cycle to =
+                std::min(limit_, iom_max_u64(kernel_.now(), kernel_.next_event()) + progress_slice);
             iom_run_end end = kernel_.run(to, system_.stop_flag());
             progress_(kernel_.now(), system_.completed());
             if (end != IOM_RUN_LIMIT || to == limit_)

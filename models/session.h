@@ -55,11 +55,11 @@ struct PhaseResult {
 };
 
 enum class EndReason {
-    traffic_ended,   ///< everything was sent and answered
+    traffic_ended,    ///< everything was sent and answered
     requests_reached, ///< run.requests
-    cycle_limit,     ///< run.max_cycles
-    deadlock,        ///< requests outstanding and no pending event: `explanation` says who waits for whom
-    failed,          ///< driver or replay gave up: `explanation`
+    cycle_limit,      ///< run.max_cycles
+    deadlock,         ///< requests outstanding and no pending event: `explanation` says who waits for whom
+    failed,           ///< driver or replay gave up: `explanation`
 };
 
 const char *end_reason_text(EndReason reason);

@@ -181,8 +181,8 @@ System::System(const SystemConfig &config) : config_(config), arch_(make_archite
             make_replay();
         else
             make_devices();
-        uint32_t inputs = replay_ != nullptr ? iom_replay_device_count(replay_)
-                                             : static_cast<uint32_t>(devices_.size());
+        uint32_t inputs =
+            replay_ != nullptr ? iom_replay_device_count(replay_) : static_cast<uint32_t>(devices_.size());
         make_iommu(inputs);
         make_driver();
         connect_host();
@@ -256,8 +256,9 @@ void System::make_iommu(uint32_t inputs)
 {
     iom_iommu_config config = iommu_config(config_, arch_->arch(), inputs);
     iommu_made_ = true;
-    const char *error = iom_iommu_init(&iommu_, &config, "iommu0", &netlist_, iom_memory_input(memory_, memory_dma),
-                                       iom_memory_input(memory_, memory_table));
+    const char *error =
+        iom_iommu_init(&iommu_, &config, "iommu0", &netlist_, iom_memory_input(memory_, memory_dma),
+                       iom_memory_input(memory_, memory_table));
     if (error != nullptr)
         throw std::runtime_error(std::string("iommu0: ") + error);
     if (!iom_netlist_add(&netlist_, iom_memory_unit(memory_)))
@@ -342,10 +343,11 @@ void System::make_devices()
     for (const DeviceSettings &settings : config_.devices) {
         iom_generator_config generator = generator_config(settings);
         const char *error = nullptr;
-        iom_generator *made = iom_generator_create(&generator, config_.run.seed, settings.name.c_str(), &error);
+        iom_generator *made =
+            iom_generator_create(&generator, config_.run.seed, settings.name.c_str(), &error);
         if (made == nullptr)
-            throw std::runtime_error("devices: " + settings.name + ": generator: " +
-                                     (error != nullptr ? error : "out of memory"));
+            throw std::runtime_error("devices: " + settings.name +
+                                     ": generator: " + (error != nullptr ? error : "out of memory"));
         iom_device_config device = device_config(settings);
         completions_.push_back(std::make_unique<Completion>());
         completions_.back()->system = this;
@@ -370,12 +372,14 @@ void System::make_replay()
     if (reader_ == nullptr)
         throw std::runtime_error(error.text);
     iom_replay_config config = {};
-    config.mode = config_.trace.mode == TraceMode::closed_loop ? IOM_REPLAY_CLOSED_LOOP : IOM_REPLAY_SCALED_TIME;
+    config.mode =
+        config_.trace.mode == TraceMode::closed_loop ? IOM_REPLAY_CLOSED_LOOP : IOM_REPLAY_SCALED_TIME;
     config.queue_depth = config_.trace.queue_depth;
     config.device_latency = ticks(config_.trace.device_latency_ns, config_.clock.tick_ps);
     config.map_cycles = config_.driver.map_cycles;
     config.unmap_cycles = config_.driver.unmap_cycles;
-    set_scale(config, config_.trace.time_scale, iom_trace_reader_header(reader_)->tick_ps, config_.clock.tick_ps);
+    set_scale(config, config_.trace.time_scale, iom_trace_reader_header(reader_)->tick_ps,
+              config_.clock.tick_ps);
     if (config_.run.requests != 0)
         config.requests = config_.run.requests + config_.run.warmup_requests;
     config.start = IOM_NEVER;
@@ -397,11 +401,13 @@ void System::check(iom_mapper_result result, const std::string &what) const
     case IOM_MAPPER_ALREADY:
         return;
     case IOM_MAPPER_NO_MEMORY:
-        throw std::runtime_error(what + ": simulated memory is full; raise memory.size or shrink the windows");
+        throw std::runtime_error(what +
+                                 ": simulated memory is full; raise memory.size or shrink the windows");
     case IOM_MAPPER_REFUSED:
     case IOM_MAPPER_NOT_MAPPED:
-        throw std::runtime_error(what + ": the translation tables cannot express it; check vtd.mode, the number of "
-                                        "levels, address widths and PASIDs");
+        throw std::runtime_error(what +
+                                 ": the translation tables cannot express it; check vtd.mode, the number of "
+                                 "levels, address widths and PASIDs");
     }
 }
 
@@ -429,8 +435,8 @@ void System::attach_and_map()
     for (size_t i = 0; i < devices_.size(); i++) {
         const DeviceSettings &device = config_.devices[i];
         uint32_t pasid = device.pasid.value_or(IOM_NO_PASID);
-        iom_software_result attached = arch_->software().attach(iom_mapper_software(mapper_), device.source_id, pasid,
-                                                                device.domain, arch_->attachment());
+        iom_software_result attached = arch_->software().attach(
+            iom_mapper_software(mapper_), device.source_id, pasid, device.domain, arch_->attachment());
         if (attached != IOM_SOFTWARE_OK && attached != IOM_SOFTWARE_ALREADY)
             check(attached == IOM_SOFTWARE_NO_MEMORY ? IOM_MAPPER_NO_MEMORY : IOM_MAPPER_REFUSED,
                   "devices: " + device.name + ": attaching it to domain " + std::to_string(device.domain));

@@ -311,7 +311,9 @@ void add_options(CLI::App &command, VerifyOptions &options)
     command.add_option("--config", options.target.config_file, "System configuration");
     command.add_option("--set", options.target.settings, "Override one key: key=value")
         ->allow_extra_args(false);
-    command.add_option("--kernel", options.target.kernel, "Kernel of the timed system, or functional: walks without caches and time")
+    command
+        .add_option("--kernel", options.target.kernel,
+                    "Kernel of the timed system, or functional: walks without caches and time")
         ->check(CLI::IsMember({"core", "systemc", "functional"}))
         ->capture_default_str();
     command.add_option("--filter", options.filter, "Only vectors whose id matches this shell pattern");

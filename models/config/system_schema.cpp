@@ -223,8 +223,9 @@ Section<LinkSettings> link_section()
               "From a device to the IOMMU.");
     s.integer("return_latency_cycles", &LinkSettings::return_latency_cycles, {1, latency_max}, "cycles",
               "From the IOMMU back to a device.");
-    s.integer("bytes_per_cycle", &LinkSettings::bytes_per_cycle, {0, 65536}, "bytes/cycle",
-              "Width of each direction; 0 = unlimited. With a width each device has a link unit, one cycle away.");
+    s.integer(
+        "bytes_per_cycle", &LinkSettings::bytes_per_cycle, {0, 65536}, "bytes/cycle",
+        "Width of each direction; 0 = unlimited. With a width each device has a link unit, one cycle away.");
     s.integer("header_bytes", &LinkSettings::header_bytes, {0, 4096}, "bytes",
               "Header, framing and checksums of a packet.");
     return s;

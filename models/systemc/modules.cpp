@@ -357,12 +357,14 @@ std::shared_ptr<iom_link> make_link(const sc_core::sc_module_name &name, const i
 
 } // namespace
 
-LinkModule::LinkModule(const sc_core::sc_module_name &name, const iom_link_unit_config &config, uint64_t tick_ps)
+LinkModule::LinkModule(const sc_core::sc_module_name &name, const iom_link_unit_config &config,
+                       uint64_t tick_ps)
     : LinkModule(name, make_link(name, config), tick_ps)
 {
 }
 
-LinkModule::LinkModule(const sc_core::sc_module_name &name, const std::shared_ptr<iom_link> &link, uint64_t tick_ps)
+LinkModule::LinkModule(const sc_core::sc_module_name &name, const std::shared_ptr<iom_link> &link,
+                       uint64_t tick_ps)
     : UnitModule(name, {iom_link_unit(link.get())}, tick_ps, link), link_(link)
 {
     ResponderEnd &input = responder(*iom_link_device_port(link.get()));

@@ -45,21 +45,24 @@ std::vector<Geometry> chosen_geometries(const TargetOptions &options)
 std::vector<TargetVariant> target_variants(const TargetOptions &options, Mode mode)
 {
     if (mode == Mode::cached)
-        throw std::runtime_error("--mode cached: queued invalidation is not simulated yet, so stale entries would "
-                                 "never be removed; use --mode uncached");
+        throw std::runtime_error(
+            "--mode cached: queued invalidation is not simulated yet, so stale entries would "
+            "never be removed; use --mode uncached");
     if (options.kernel == "functional") {
         if (!options.config_file.empty() || !options.settings.empty() || !options.geometry.empty())
-            throw std::runtime_error("--config and --set describe a timed system; the functional system takes "
-                                     "everything from the vectors");
+            throw std::runtime_error(
+                "--config and --set describe a timed system; the functional system takes "
+                "everything from the vectors");
         return {{"functional", make_functional_target}};
     }
     const std::vector<Geometry> geometries = chosen_geometries(options);
     auto rig = std::make_shared<TimedRig>(geometries, options.kernel, "vtd");
     std::vector<TargetVariant> variants;
     for (size_t i = 0; i < geometries.size(); i++) {
-        variants.push_back({geometries[i].name, [rig, i](const VectorConfig &config) -> std::unique_ptr<Target> {
-                                return std::make_unique<TimedTarget>(rig, i, config);
-                            }});
+        variants.push_back(
+            {geometries[i].name, [rig, i](const VectorConfig &config) -> std::unique_ptr<Target> {
+                 return std::make_unique<TimedTarget>(rig, i, config);
+             }});
     }
     return variants;
 }

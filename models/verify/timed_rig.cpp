@@ -6,8 +6,8 @@
 #include <new>
 #include <stdexcept>
 
-#include "models/systemc/systemc_kernel.h"
 #include "models/system.h"
+#include "models/systemc/systemc_kernel.h"
 #include "models/verify/family.h"
 
 namespace iommu_sim::verify
@@ -138,9 +138,10 @@ RigSystem::RigSystem(const Geometry &geometry, const std::string &name, iom_netl
     if (error != nullptr)
         throw std::runtime_error(error);
     iom_link_config link = {1, 1, 1, 0};
-    bool ok = iom_netlist_add(&netlist, iom_memory_unit(memory_)) && iom_netlist_add(&netlist, probe.unit()) &&
-              iom_netlist_connect(&netlist, probe.dma_port(), iom_iommu_input(&iommu, 0), &link) &&
-              iom_netlist_connect(&netlist, probe.mmio_port(), iom_register_unit_mmio(iommu.registers), &link);
+    bool ok =
+        iom_netlist_add(&netlist, iom_memory_unit(memory_)) && iom_netlist_add(&netlist, probe.unit()) &&
+        iom_netlist_connect(&netlist, probe.dma_port(), iom_iommu_input(&iommu, 0), &link) &&
+        iom_netlist_connect(&netlist, probe.mmio_port(), iom_register_unit_mmio(iommu.registers), &link);
     if (!ok)
         throw std::bad_alloc();
 }
@@ -168,7 +169,8 @@ void RigSystem::reset(const ArchInstance &instance, const std::vector<RamRange> 
 
 // ---- rig -----------------------------------------------------------------------------------------------
 
-TimedRig::TimedRig(const std::vector<Geometry> &geometries, const std::string &kernel, const std::string &machine)
+TimedRig::TimedRig(const std::vector<Geometry> &geometries, const std::string &kernel,
+                   const std::string &machine)
 {
     family_of(machine); // throws for an unknown one
     iom_netlist_init(&netlist_);

@@ -76,7 +76,8 @@ std::unique_ptr<Kernel> make_kernel(const std::string &shape, const iom_netlist 
 
 int usage()
 {
-    std::fputs("usage: dma-benchmark hits|miss13|miss71 core|systemc3|systemc|chained REQUESTS [REPEATS]\n", stderr);
+    std::fputs("usage: dma-benchmark hits|miss13|miss71 core|systemc3|systemc|chained REQUESTS [REPEATS]\n",
+               stderr);
     return 2;
 }
 
@@ -118,9 +119,10 @@ int main(int argc, char **argv)
         iom_stage_lookup_stats(iom_iommu_owner(&system.iommu(), IOM_LOOKUP_IOTLB), IOM_LOOKUP_IOTLB);
     double completed = static_cast<double>(system.completed());
     double missed = static_cast<double>(iotlb->misses + iotlb->merged) / static_cast<double>(iotlb->lookups);
-    std::printf("%-7s %-9s %10.0f DMA  %5.1f %% misses  %8.2f cycles/DMA  %6.2f evaluations/DMA  %9.0f DMA/s\n",
-                which.c_str(), shape.c_str(), completed, 100 * missed,
-                static_cast<double>(kernel->now() - started) / completed,
-                static_cast<double>(kernel->events() - events) / completed, best);
+    std::printf(
+        "%-7s %-9s %10.0f DMA  %5.1f %% misses  %8.2f cycles/DMA  %6.2f evaluations/DMA  %9.0f DMA/s\n",
+        which.c_str(), shape.c_str(), completed, 100 * missed,
+        static_cast<double>(kernel->now() - started) / completed,
+        static_cast<double>(kernel->events() - events) / completed, best);
     return 0;
 }

@@ -3,10 +3,10 @@
 // The C++ half of the C shim: keeps the registered C tests and reports their expectations.
 #include "tests/shim/gtest_c.h"
 
+#include <gtest/gtest.h>
+
 #include <cstdarg>
 #include <cstdio>
-
-#include <gtest/gtest.h>
 
 namespace
 {
@@ -46,12 +46,14 @@ bool iom_test_expect_true(const char *file, int line, const char *text, bool val
     return value;
 }
 
-bool iom_test_expect_u64(const char *file, int line, const char *a_text, const char *b_text, uint64_t a, uint64_t b)
+bool iom_test_expect_u64(const char *file, int line, const char *a_text, const char *b_text, uint64_t a,
+                         uint64_t b)
 {
     if (a == b)
         return true;
     char text[512];
-    std::snprintf(text, sizeof text, "%s == %s\n  left : %" PRIu64 " (0x%" PRIx64 ")\n  right: %" PRIu64 " (0x%" PRIx64 ")",
+    std::snprintf(text, sizeof text,
+                  "%s == %s\n  left : %" PRIu64 " (0x%" PRIx64 ")\n  right: %" PRIu64 " (0x%" PRIx64 ")",
                   a_text, b_text, a, a, b, b);
     add_failure(file, line, text);
     return false;
@@ -63,8 +65,8 @@ bool iom_test_expect_str(const char *file, int line, const char *a_text, const c
     if (a != nullptr && b != nullptr && std::string(a) == b)
         return true;
     add_failure(file, line,
-                std::string(a_text) + " == " + b_text + "\n  left : " + (a ? a : "(null)") + "\n  right: " +
-                    (b ? b : "(null)"));
+                std::string(a_text) + " == " + b_text + "\n  left : " + (a ? a : "(null)") +
+                    "\n  right: " + (b ? b : "(null)"));
     return false;
 }
 

@@ -23,7 +23,8 @@ extern "C" {
 
 void iom_test_register(const char *suite, const char *name, const char *file, int line, void (*body)(void));
 bool iom_test_expect_true(const char *file, int line, const char *text, bool value);
-bool iom_test_expect_u64(const char *file, int line, const char *a_text, const char *b_text, uint64_t a, uint64_t b);
+bool iom_test_expect_u64(const char *file, int line, const char *a_text, const char *b_text, uint64_t a,
+                         uint64_t b);
 bool iom_test_expect_str(const char *file, int line, const char *a_text, const char *b_text, const char *a,
                          const char *b);
 /// Adds a failure with a printf-formatted message.
