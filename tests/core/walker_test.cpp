@@ -264,7 +264,7 @@ TEST(Walker, as_many_walks_at_once_as_there_are_walkers)
             EXPECT_EQ(b.done(walks[i]), begin + 2 * read_cycles + 1);
         }
         EXPECT_EQ(b.stats().most_busy, std::min(walkers, 7u));
-        EXPECT_EQ(b.stats().busy_cycles, 7 * 2 * read_cycles);
+        EXPECT_EQ(b.stats().busy_cycles, 7 * (2 * read_cycles));
     }
 }
 
