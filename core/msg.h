@@ -57,6 +57,49 @@ void *iom_pool_take(struct iom_pool *pool);
 /// Gives a message back to the pool it came from.
 void iom_msg_release(struct iom_msg *msg);
 
+/// First-in first-out list of messages linked by msg.next.
+struct iom_fifo {
+    struct iom_msg *first, *last;
+    uint64_t count;
+};
+
+static inline void iom_fifo_push(struct iom_fifo *fifo, struct iom_msg *msg)
+{
+    msg->next = NULL;
+    if (fifo->last == NULL)
+        fifo->first = msg;
+    else
+        fifo->last->next = msg;
+    fifo->last = msg;
+    fifo->count++;
+}
+
+static inline struct iom_msg *iom_fifo_pop(struct iom_fifo *fifo)
+{
+    struct iom_msg *msg = fifo->first;
+    if (msg == NULL)
+        return NULL;
+    fifo->first = msg->next;
+    if (fifo->first == NULL)
+        fifo->last = NULL;
+    fifo->count--;
+    msg->next = NULL;
+    return msg;
+}
+
+/// Moves all of `more` behind `fifo`.
+static inline void iom_fifo_append(struct iom_fifo *fifo, const struct iom_fifo *more)
+{
+    if (more->first == NULL)
+        return;
+    if (fifo->last == NULL)
+        fifo->first = more->first;
+    else
+        fifo->last->next = more->first;
+    fifo->last = more->last;
+    fifo->count += more->count;
+}
+
 #ifdef __cplusplus
 }
 #endif

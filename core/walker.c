@@ -26,45 +26,27 @@ struct iom_walker {
     struct slot *slots;
     uint32_t busy;
     uint32_t turn;
-    struct iom_msg *unsent_first, *unsent_last; ///< memory accesses waiting for a credit
-    struct iom_msg *probes_first, *probes_last; ///< walks waiting for a credit of the cache unit
+    struct iom_fifo unsent; ///< memory accesses waiting for a credit
+    struct iom_fifo probes; ///< walks waiting for a credit of the cache unit
     struct iom_walker_stats stats;
 };
 
 #define IOM_STAT_OWNER struct iom_walker_stats
 static const struct iom_stat_info stat_infos[] = {IOM_WALKER_STATS(IOM_STAT_INFO)};
 
-static void push(struct iom_msg **first, struct iom_msg **last, struct iom_msg *msg)
-{
-    msg->next = NULL;
-    if (*first == NULL)
-        *first = msg;
-    else
-        (*last)->next = msg;
-    *last = msg;
-}
-
-static struct iom_msg *pop(struct iom_msg **first)
-{
-    struct iom_msg *msg = *first;
-    *first = msg->next;
-    msg->next = NULL;
-    return msg;
-}
-
 // ---- actions -------------------------------------------------------------------------------------------
 
 static void send_unsent(struct iom_walker *pool, iom_cycle now)
 {
     struct iom_port *memory = &pool->ports[IOM_WALKER_MEMORY];
-    while (pool->unsent_first != NULL && iom_port_can_send(memory, now)) {
-        struct iom_memory_access *access = (struct iom_memory_access *)(void *)pop(&pool->unsent_first);
+    while (pool->unsent.first != NULL && iom_port_can_send(memory, now)) {
+        struct iom_memory_access *access = (struct iom_memory_access *)(void *)iom_fifo_pop(&pool->unsent);
         iom_cycle wanted = pool->slots[access->cookie].walk->waiting_since;
         iom_port_send(memory, &access->msg, iom_max_u64(wanted, now));
     }
     struct iom_port *psc = &pool->ports[IOM_WALKER_PSC];
-    while (pool->probes_first != NULL && iom_port_can_send(psc, now)) {
-        struct iom_msg *msg = pop(&pool->probes_first);
+    while (pool->probes.first != NULL && iom_port_can_send(psc, now)) {
+        struct iom_msg *msg = iom_fifo_pop(&pool->probes);
         struct iom_walk *walk = (struct iom_walk *)(void *)msg;
         iom_port_send(psc, msg, iom_max_u64(walk->waiting_since, now));
     }
@@ -93,7 +75,7 @@ static void access_memory(struct iom_walker *pool, uint32_t index, iom_cycle whe
         pool->stats.table_updates++;
     }
     walk->waiting_since = when;
-    push(&pool->unsent_first, &pool->unsent_last, &access->msg);
+    iom_fifo_push(&pool->unsent, &access->msg);
     send_unsent(pool, now);
 }
 
@@ -116,7 +98,7 @@ static bool probe_caches(struct iom_walker *pool, uint32_t index, iom_cycle *whe
     }
     walk->waiting_since = *when;
     iom_msg_push_route(&walk->msg, (uint8_t)index);
-    push(&pool->probes_first, &pool->probes_last, &walk->msg);
+    iom_fifo_push(&pool->probes, &walk->msg);
     send_unsent(pool, now);
     return false;
 }
@@ -319,7 +301,7 @@ static iom_cycle next_assignment(const struct iom_walker *pool, iom_cycle now)
 static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
 {
     struct iom_walker *pool = (struct iom_walker *)(void *)unit;
-    if (pool->unsent_first != NULL || pool->probes_first != NULL)
+    if (pool->unsent.first != NULL || pool->probes.first != NULL)
         send_unsent(pool, now);
     if (unit->arrivals & RESPONSE_PORTS)
         take_responses(pool, now);

@@ -63,19 +63,6 @@ iom_vtd_mode software_mode(VtdMode mode)
     return IOM_VTD_MODE_LEGACY;
 }
 
-uint8_t page_log2(PageSize size)
-{
-    switch (size) {
-    case PageSize::size_1g:
-        return 30;
-    case PageSize::size_2m:
-        return 21;
-    case PageSize::size_4k:
-        break;
-    }
-    return 12;
-}
-
 class VtdInstance final : public ArchitectureInstance
 {
   public:
@@ -124,6 +111,19 @@ class VtdInstance final : public ArchitectureInstance
 };
 
 } // namespace
+
+uint8_t page_log2(PageSize size)
+{
+    switch (size) {
+    case PageSize::size_1g:
+        return 30;
+    case PageSize::size_2m:
+        return 21;
+    case PageSize::size_4k:
+        break;
+    }
+    return 12;
+}
 
 std::unique_ptr<ArchitectureInstance> make_architecture(const SystemConfig &config)
 {

@@ -26,6 +26,9 @@ class ArchitectureInstance
     virtual iom_software_kind attachment() const = 0;
 };
 
+/// log2 of the bytes of a page.
+uint8_t page_log2(PageSize size);
+
 /// Throws std::runtime_error naming the key if the settings contradict each other.
 std::unique_ptr<ArchitectureInstance> make_architecture(const SystemConfig &config);
 

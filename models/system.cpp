@@ -103,11 +103,6 @@ iom_device_config device_config(const DeviceSettings &device)
     return config;
 }
 
-uint8_t page_log2(PageSize size)
-{
-    return size == PageSize::size_1g ? 30 : size == PageSize::size_2m ? 21 : 12;
-}
-
 // Nanoseconds to ticks, rounding up (unit rule 8).
 uint64_t ticks(uint64_t ns, uint32_t tick_ps)
 {
