@@ -16,6 +16,7 @@
 #define IOM_CORE_ARCH_H
 
 #include "core/base.h"
+#include "core/command.h"
 #include "core/tag.h"
 #include "core/walk.h"
 #include "core/xlate.h"
@@ -94,6 +95,20 @@ struct iom_arch_ops {
     void (*action_done)(const struct iom_arch *arch, void *state, enum iom_register_action action);
     /// Records a fault. Returns false if it was dropped (overflow).
     bool (*record)(const struct iom_arch *arch, void *state, const struct iom_fault *fault);
+
+    // ---- commands ---------------------------------------------------------------------------------
+    /// After IOM_ACTION_INVALIDATE: the invalidation that a register write asked for or implies, one per
+    /// call, false when there is none left. action_done(INVALIDATE) follows when all have been carried out.
+    bool (*next_invalidation)(const struct iom_arch *arch, void *state,
+                              struct iom_invalidation *invalidation);
+    /// After IOM_ACTION_DOORBELL: the command queue as the registers describe it.
+    void (*queue)(const struct iom_arch *arch, const void *state, struct iom_queue_setup *setup);
+    /// Decodes one command of command_bytes (words in memory order).
+    void (*decode)(const struct iom_arch *arch, const uint64_t *words, uint32_t command_bytes,
+                   struct iom_command *command);
+    /// Something happened to the queue: sets head, status and error registers. An event of an old generation
+    /// is ignored. Returns actions as `write` does.
+    uint32_t (*queue_event)(const struct iom_arch *arch, void *state, const struct iom_queue_event *event);
 };
 
 struct iom_arch {

@@ -9,7 +9,7 @@
 #define IOM_CORE_CONTROL_H
 
 #include "core/arch.h"
-#include "core/cache.h"
+#include "core/invalidation.h"
 #include "core/msg.h"
 
 #ifdef __cplusplus
@@ -19,24 +19,24 @@ extern "C" {
 enum iom_control_op {
     IOM_CONTROL_VIEW,       ///< the register view has changed
     IOM_CONTROL_INVALIDATE, ///< remove what matches
+    IOM_CONTROL_DRAIN,      ///< front end only: answered when all DMA that looked up before is visible
 };
 
-/// Caches an invalidation reaches (bit mask).
-enum iom_invalidate_target {
-    IOM_INVALIDATE_CONTEXT = 1u << IOM_LOOKUP_CONTEXT,
-    IOM_INVALIDATE_PASID = 1u << IOM_LOOKUP_PASID,
-    IOM_INVALIDATE_IOTLB = 1u << IOM_LOOKUP_IOTLB,
-    IOM_INVALIDATE_PSC = 1u << IOM_LOOKUP_COUNT,
-    IOM_INVALIDATE_ALL = (1u << (IOM_LOOKUP_COUNT + 1)) - 1,
+/// How an invalidation ended (acknowledgement of the fan-out to its source).
+enum iom_control_result {
+    IOM_CONTROL_DONE,
+    IOM_CONTROL_TIMEOUT, ///< the device did not answer in time
 };
 
 struct iom_control {
     struct iom_msg msg;
-    uint8_t op;                   ///< enum iom_control_op
-    uint32_t targets;             ///< INVALIDATE: enum iom_invalidate_target
-    struct iom_cache_match match; ///< INVALIDATE: which entries
-    struct iom_view view;         ///< VIEW: the new view
-    uint64_t cookie;              ///< sender's own
+    uint8_t op;                           ///< enum iom_control_op
+    uint8_t result;                       ///< acknowledgement: enum iom_control_result
+    bool drain_reads, drain_writes;       ///< DRAIN: which DMA must be visible
+    uint32_t removed;                     ///< acknowledgement: entries removed
+    struct iom_invalidation invalidation; ///< INVALIDATE: which entries
+    struct iom_view view;                 ///< VIEW: the new view
+    uint64_t cookie;                      ///< sender's own
 };
 
 /// Register access by the host (driver model, vectors).

@@ -37,10 +37,13 @@ struct iom_dma {
     iom_cycle translated; ///< translation known and allowed to leave the IOMMU
     iom_cycle visible;    ///< accepted by memory: globally visible (0: never)
     iom_cycle mark;       ///< latency accounted so far
+    iom_cycle looked_up;  ///< first look-up of the present attempt: what it resolved is no younger
     uint64_t part[IOM_PART_COUNT];
 
     uint64_t ticket;      ///< place in the posted-write order of its requester
     uint32_t requester;   ///< index of its requester in the ordering table
+    uint32_t epoch;       ///< drain epoch it belongs to (core/stage.h)
+    iom_node used;        ///< node of the translation it uses, referenced until it is visible
     uint8_t missed;       ///< bit per enum iom_lookup: a walk was needed
     uint8_t ordered;      ///< 1 = ticket is valid
     uint8_t memory_error; ///< 1 = the address does not answer

@@ -38,10 +38,13 @@ struct iom_memory_access {
     uint64_t expected, desired;
     uint64_t data[IOM_LINE_BYTES / 8]; ///< little-endian memory order; read result or write payload
     uint64_t cookie;                   ///< requester's own
+    iom_node node;                     ///< reads: parent, on return the node of what was read
     uint8_t op;                        ///< enum iom_memory_op
     uint8_t bytes;                     ///< 1 to 64
     uint8_t error;                     ///< result: 1 = the address does not answer
 };
+
+struct iom_tracker;
 
 struct iom_memory_config {
     uint32_t inputs;             ///< number of input ports
@@ -51,6 +54,7 @@ struct iom_memory_config {
     struct iom_cache_config llc; ///< lines of IOM_LINE_BYTES; entries 0 = none
     uint64_t llc_latency_cycles; ///< LLC hit
     uint64_t seed;               ///< of the LLC's random policy
+    struct iom_tracker *tracker; ///< may be null
 };
 
 #define IOM_MEMORY_STATS(X)                                                                                  \

@@ -22,6 +22,9 @@ enum iom_msg_kind {
     IOM_MSG_CONTROL, ///< struct iom_control: register view update or invalidation, later its acknowledgement
     IOM_MSG_FAULT,   ///< struct iom_fault_report: to the fault recording unit, one way
     IOM_MSG_MMIO,    ///< struct iom_mmio: register access, later its completion
+    IOM_MSG_QUEUE_SETUP,         ///< struct iom_queue_setup_message, one way
+    IOM_MSG_QUEUE_EVENT,         ///< struct iom_queue_event_message, one way
+    IOM_MSG_DEVICE_INVALIDATION, ///< struct iom_ats_invalidation: to a device TLB, later its completion
 };
 
 /// Deepest nesting of units a request passes on its way in (device, link, stages, memory).

@@ -95,7 +95,7 @@ void iom_psc_insert(struct iom_psc *psc, iom_cycle now, const struct iom_psc_fil
         iom_cache_fill(cache, now, &fill->tag, &fill->entry);
 }
 
-void iom_psc_invalidate(struct iom_psc *psc, iom_cycle now, const struct iom_cache_match *match)
+static void invalidate_levels(struct iom_psc *psc, iom_cycle now, const struct iom_cache_match *match)
 {
     for (unsigned stage = 0; stage < 2; stage++) {
         for (unsigned level = 2; level < IOM_PSC_LEVELS; level++) {
@@ -105,10 +105,18 @@ void iom_psc_invalidate(struct iom_psc *psc, iom_cycle now, const struct iom_cac
     }
 }
 
+void iom_psc_invalidate(struct iom_psc *psc, iom_cycle now, const struct iom_invalidation *invalidation)
+{
+    for (unsigned i = 0; i < invalidation->parts; i++) {
+        if (invalidation->part[i].targets & IOM_INVALIDATE_PSC)
+            invalidate_levels(psc, now, &invalidation->part[i].match);
+    }
+}
+
 void iom_psc_invalidate_all(struct iom_psc *psc, iom_cycle now)
 {
     struct iom_cache_match everything = {.fields = 0};
-    iom_psc_invalidate(psc, now, &everything);
+    invalidate_levels(psc, now, &everything);
 }
 
 struct iom_cache *iom_psc_cache(struct iom_psc *psc, uint8_t stage, uint8_t level)

@@ -11,6 +11,7 @@
 
 #include "core/cache.h"
 #include "core/control.h"
+#include "core/invalidate_cost.h"
 #include "core/stats.h"
 #include "core/unit.h"
 #include "core/walk.h"
@@ -22,8 +23,9 @@ extern "C" {
 struct iom_psc_config {
     /// [stage - 1][level], levels 2..5 used. entries 0: no cache for that level.
     struct iom_cache_config cache[2][IOM_PSC_LEVELS];
-    uint64_t latency_cycles; ///< of a probe of all levels
-    uint64_t seed;           ///< of random replacement
+    uint64_t latency_cycles;               ///< of a probe of all levels
+    uint64_t seed;                         ///< of random replacement
+    struct iom_invalidate_cost invalidate; ///< what an invalidation costs (all levels at the same time)
 };
 
 #define IOM_PSC_STATS(X)                                                                                     \
@@ -51,7 +53,8 @@ bool iom_psc_present(const struct iom_psc *psc, uint8_t stage);
 /// Looks up probe->key in the levels asked for; sets hit_level and entry. Touches the entry used.
 void iom_psc_look_up(struct iom_psc *psc, iom_cycle now, struct iom_psc_probe *probe);
 void iom_psc_insert(struct iom_psc *psc, iom_cycle now, const struct iom_psc_fill *fill);
-void iom_psc_invalidate(struct iom_psc *psc, iom_cycle now, const struct iom_cache_match *match);
+/// Applies the parts that target paging-structure caches.
+void iom_psc_invalidate(struct iom_psc *psc, iom_cycle now, const struct iom_invalidation *invalidation);
 void iom_psc_invalidate_all(struct iom_psc *psc, iom_cycle now);
 /// The cache of one level, or null.
 struct iom_cache *iom_psc_cache(struct iom_psc *psc, uint8_t stage, uint8_t level);

@@ -44,8 +44,8 @@ static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
     }
     while ((msg = iom_port_peek(&self->ports[PORT_CONTROL], now)) != NULL) {
         struct iom_control *control = (struct iom_control *)(void *)iom_port_pop(&self->ports[PORT_CONTROL]);
-        if (control->op == IOM_CONTROL_INVALIDATE && control->targets & IOM_INVALIDATE_PSC)
-            iom_psc_invalidate(self->psc, now, &control->match);
+        if (control->op == IOM_CONTROL_INVALIDATE)
+            iom_psc_invalidate(self->psc, now, &control->invalidation);
         iom_port_send(&self->ports[PORT_CONTROL], &control->msg, now);
     }
     return iom_port_peek(in, now) != NULL ? now + unit->period : IOM_NEVER;

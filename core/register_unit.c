@@ -49,8 +49,9 @@ static void fill_control(struct iom_register_unit *self, enum iom_register_actio
         // Register-based invalidation of any granularity is carried out as a global one, which the
         // architectures allow.
         control->op = IOM_CONTROL_INVALIDATE;
-        control->targets = IOM_INVALIDATE_ALL;
-        memset(&control->match, 0, sizeof control->match);
+        memset(&control->invalidation, 0, sizeof control->invalidation);
+        control->invalidation.parts = 1;
+        control->invalidation.part[0].targets = IOM_INVALIDATE_ALL;
     }
 }
 

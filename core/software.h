@@ -91,6 +91,62 @@ struct iom_register_write {
     uint8_t bytes, poll_bytes;
 };
 
+/// What a driver wants flushed, in terms of no architecture. Fields a kind does not name are ignored.
+enum iom_flush_kind {
+    IOM_FLUSH_CONTEXT_ALL,    ///< every context entry
+    IOM_FLUSH_CONTEXT_DOMAIN, ///< context entries of `domain`
+    IOM_FLUSH_CONTEXT_DEVICE, ///< the context entry of `source` (and functions under `function_mask`), tagged
+                              ///< `domain`
+    IOM_FLUSH_PASID_ALL,      ///< every PASID entry
+    IOM_FLUSH_PASID_DOMAIN,   ///< PASID entries of `domain`
+    IOM_FLUSH_PASID_ONE,      ///< the entry of `pasid` in `domain`
+    IOM_FLUSH_IOTLB_ALL,      ///< every translation
+    IOM_FLUSH_IOTLB_DOMAIN,   ///< all translations of `domain`
+    IOM_FLUSH_IOTLB_PAGES,    ///< second-stage translations of 2^pages_log2 pages at `iova` of `domain`
+    IOM_FLUSH_SPACE_ALL,      ///< all first-stage translations of `pasid` in `domain`
+    IOM_FLUSH_SPACE_PAGES,    ///< first-stage translations of 2^pages_log2 pages at `iova`
+    IOM_FLUSH_DEVICE_ALL,     ///< device TLB of `source`: everything
+    IOM_FLUSH_DEVICE_PAGES, ///< device TLB of `source`: requests without PASID, 2^pages_log2 pages at `iova`
+    IOM_FLUSH_DEVICE_SPACE, ///< device TLB of `source`: everything of `pasid`
+    IOM_FLUSH_DEVICE_SPACE_PAGES, ///< device TLB of `source`: 2^pages_log2 pages at `iova` of `pasid`
+    IOM_FLUSH_INTERRUPTS,         ///< interrupt entry cache
+    IOM_FLUSH_KINDS,
+};
+
+struct iom_flush {
+    enum iom_flush_kind kind;
+    uint32_t domain;
+    uint32_t source;
+    uint32_t pasid;
+    uint64_t iova;         ///< aligned to the range
+    uint8_t pages_log2;    ///< log2 of the number of 4 KiB pages
+    bool leaf_only;        ///< only leaf entries were changed: paging-structure caches may keep theirs
+    uint8_t function_mask; ///< CONTEXT_DEVICE: low function bits ignored, 0 to 3
+    uint8_t queue_depth;   ///< DEVICE_*: invalidations the device takes at once, 0 = 32
+};
+
+/// The end of a batch of flushes: says when all before it are complete.
+struct iom_sync {
+    bool write_status;        ///< write `status` to `address` (4-byte aligned)
+    bool interrupt;           ///< raise the completion interrupt
+    bool fence;               ///< later commands wait for it
+    bool drain_page_requests; ///< page requests received so far must be in memory
+    uint64_t address;
+    uint32_t status;
+};
+
+/// What the queue can be asked, and how its registers are used.
+struct iom_queue_registers {
+    uint32_t command_bytes;     ///< size of a command
+    uint32_t capacity_bytes;    ///< of the queue memory given to set_queue; one command stays unused
+    uint8_t largest_pages_log2; ///< largest IOTLB_PAGES / SPACE_PAGES (VT-d: CAP.MAMV)
+    bool page_selective;        ///< IOTLB_PAGES exists (VT-d: CAP.PSI)
+    uint32_t error_offset;      ///< 4-byte status register that shows queue errors
+    uint32_t error_fatal;       ///< bits: a command was refused (head stays); write them back to go on
+    uint32_t error_timeout;     ///< bits: a device did not answer; pending syncs were aborted
+    uint32_t head_offset;       ///< 8-byte register: byte offset of the next command to fetch
+};
+
 struct iom_software_ops {
     const char *name; ///< as in iom_arch_ops
 
@@ -122,6 +178,21 @@ struct iom_software_ops {
     /// Register writes that make the IOMMU use the tables. Fills up to `capacity` of `list`, returns how
     /// many there are.
     size_t (*startup)(const struct iom_software *software, struct iom_register_write *list, size_t capacity);
+
+    // ---- command queue ----------------------------------------------------------------------------
+    /// Gives the command queue 2^size_log2 zeroed bytes at `base` (aligned to its size, at least 4 KiB);
+    /// `startup` then also sets it up. REFUSED: no such queue, or the size cannot be expressed.
+    enum iom_software_result (*set_queue)(struct iom_software *software, uint64_t base, unsigned size_log2);
+    void (*queue_registers)(const struct iom_software *software, struct iom_queue_registers *registers);
+    /// The register write that tells the hardware that the queue's tail is now at byte offset `tail`.
+    void (*doorbell)(const struct iom_software *software, uint32_t tail, struct iom_register_write *write);
+    /// One command in memory order, command_bytes long. REFUSED: cannot be expressed (range too large, no
+    /// PASID support, ...).
+    enum iom_software_result (*encode_flush)(const struct iom_software *software,
+                                             const struct iom_flush *flush,
+                                             uint64_t words[IOM_COMMAND_WORDS]);
+    enum iom_software_result (*encode_sync)(const struct iom_software *software, const struct iom_sync *sync,
+                                            uint64_t words[IOM_COMMAND_WORDS]);
 };
 
 #ifdef __cplusplus

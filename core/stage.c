@@ -63,6 +63,7 @@ static void enter(struct iom_stage *stage, struct iom_dma *dma)
     dma->missed = 0;
     dma->ordered = 0;
     dma->visible = 0;
+    dma->used = 0;
     dma->memory_error = 0;
     stage->config.arch->ops->enter(stage->config.arch, &stage->view, &dma->x);
 }
@@ -167,11 +168,7 @@ static void apply_controls(struct iom_stage *stage, iom_cycle now)
             stage->view = control->view;
             iom_stage_start_over(stage);
         } else {
-            for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++) {
-                if (control->targets & 1u << which && stage->cache[which] != NULL)
-                    iom_cache_invalidate(stage->cache[which], now, &control->match);
-            }
-            iom_stage_squash(stage, control);
+            iom_stage_invalidate(stage, &control->invalidation, now);
         }
         iom_port_send(&stage->ports[IOM_STAGE_CONTROL], msg, now);
     }

@@ -30,6 +30,7 @@
 #include "core/arch.h"
 #include "core/cache.h"
 #include "core/dma.h"
+#include "core/invalidate_cost.h"
 #include "core/stats.h"
 #include "core/unit.h"
 
@@ -47,7 +48,14 @@ struct iom_lookup_config {
     bool owned;                    ///< this stage takes the look-up
     struct iom_cache_config cache; ///< entries 0: always a walk
     uint64_t latency_cycles;
+    struct iom_invalidate_cost invalidate; ///< what an invalidation costs
+    /// Broken hardware for tests of the hazard tracker (docs/invalidation-model.md):
+    bool quirk_inner_address_misses; ///< a page-selective invalidation drops only entries that begin in its
+                                     ///< range
+    bool quirk_first_set_only;       ///< an invalidation reaches set 0 only
 };
+
+struct iom_tracker;
 
 struct iom_stage_config {
     const struct iom_arch *arch;
@@ -59,12 +67,13 @@ struct iom_stage_config {
     uint32_t lookups_per_cycle; ///< requests taken up per cycle
     uint64_t latency_cycles;    ///< pipeline of the stage itself
     struct iom_lookup_config lookup[IOM_LOOKUP_COUNT];
-    uint32_t miss_entries;     ///< walks under way at most
-    uint32_t merges_per_entry; ///< requests that may join one walk
-    bool hit_under_miss;       ///< off: nothing is taken up while a walk is under way
-    bool replay_after_fill;    ///< requests look up again after a fill instead of taking its result
-    bool squash_walks;         ///< an invalidation poisons walks under way (off: hardware that does not)
-    uint64_t seed;             ///< of random replacement
+    uint32_t miss_entries;       ///< walks under way at most
+    uint32_t merges_per_entry;   ///< requests that may join one walk
+    bool hit_under_miss;         ///< off: nothing is taken up while a walk is under way
+    bool replay_after_fill;      ///< requests look up again after a fill instead of taking its result
+    bool squash_walks;           ///< an invalidation poisons walks under way (off: hardware that does not)
+    uint64_t seed;               ///< of random replacement
+    struct iom_tracker *tracker; ///< may be null
 };
 
 /// Ports; the inputs in0..inN-1 follow.

@@ -72,8 +72,9 @@ void iom_stage_resume(struct iom_stage *stage, struct iom_dma *dma, iom_cycle wh
 void iom_stage_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cycle now);
 /// Sends walks that wait for a credit.
 void iom_stage_send_walks(struct iom_stage *stage, iom_cycle now);
-/// Poisons walks under way and sends requests that wait inside back to their start.
-void iom_stage_squash(struct iom_stage *stage, const struct iom_control *control);
+/// Removes entries, poisons walks under way and sends requests that wait inside back to their start.
+void iom_stage_invalidate(struct iom_stage *stage, const struct iom_invalidation *invalidation,
+                          iom_cycle now);
 /// Requests that wait inside forget what they have resolved.
 void iom_stage_start_over(struct iom_stage *stage);
 

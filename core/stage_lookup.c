@@ -260,18 +260,25 @@ void iom_stage_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cyc
     iom_msg_release(&walk->msg);
 }
 
-void iom_stage_squash(struct iom_stage *stage, const struct iom_control *control)
+static void invalidate_part(struct iom_stage *stage, const struct iom_invalidation_part *part, iom_cycle now)
 {
     for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++) {
-        if (!(control->targets & 1u << which) || !stage->config.lookup[which].owned)
+        if (!(part->targets & 1u << which) || !stage->config.lookup[which].owned)
             continue;
-        stage->lookup_stats[which].squashed += iom_miss_table_poison(
-            &stage->misses, (uint8_t)which, &control->match, match_fields(stage, which));
+        if (stage->cache[which] != NULL)
+            iom_cache_invalidate(stage->cache[which], now, &part->match);
+        stage->lookup_stats[which].squashed += iom_miss_table_poison(&stage->misses, (uint8_t)which, &part->match,
+                                                                     match_fields(stage, (enum iom_lookup)which));
     }
+}
+
+void iom_stage_invalidate(struct iom_stage *stage, const struct iom_invalidation *invalidation, iom_cycle now)
+{
+    for (uint32_t i = 0; i < invalidation->parts; i++)
+        invalidate_part(stage, &invalidation->part[i], now);
     // Requests that wait inside and hold a context which may have been invalidated start over.
-    if (!(control->targets & (IOM_INVALIDATE_CONTEXT | IOM_INVALIDATE_PASID)))
-        return;
-    iom_stage_start_over(stage);
+    if (iom_invalidation_targets(invalidation) & (IOM_INVALIDATE_CONTEXT | IOM_INVALIDATE_PASID))
+        iom_stage_start_over(stage);
 }
 
 void iom_stage_start_over(struct iom_stage *stage)

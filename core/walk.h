@@ -40,6 +40,7 @@ enum iom_walk_action {
 struct iom_psc_entry {
     uint64_t table;      ///< address of the next lower table
     uint64_t attributes; ///< private to the architecture (accumulated permissions)
+    iom_node node;       ///< where it came from
 };
 
 struct iom_psc_probe {
@@ -108,6 +109,8 @@ struct iom_walk {
     uint64_t memory_cycles;  ///< cycles spent waiting for memory
     bool poisoned;           ///< an invalidation hit it: the fill must be dropped
     bool wrote_entry;        ///< private to the architecture
+    iom_node node;           ///< everything read so far (hazard tracker)
+    iom_cycle looked_up;     ///< of the request: first look-up of its present attempt
 };
 
 #ifdef __cplusplus

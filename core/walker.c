@@ -271,10 +271,10 @@ static void take_controls(struct iom_walker *pool, iom_cycle now)
         if (control->op == IOM_CONTROL_VIEW) {
             pool->view = control->view;
         } else {
-            if (pool->psc != NULL && control->targets & IOM_INVALIDATE_PSC)
-                iom_psc_invalidate(pool->psc, now, &control->match);
-            if (pool->config.squash_walks)
-                poison(pool, &control->match);
+            if (pool->psc != NULL)
+                iom_psc_invalidate(pool->psc, now, &control->invalidation);
+            for (uint32_t i = 0; i < control->invalidation.parts && pool->config.squash_walks; i++)
+                poison(pool, &control->invalidation.part[i].match);
         }
         iom_port_send(port, &control->msg, now);
     }

@@ -24,15 +24,18 @@
 extern "C" {
 #endif
 
+struct iom_tracker;
+
 struct iom_walker_config {
     const struct iom_arch *arch;
-    struct iom_view view;      ///< register view at cycle 0
-    uint32_t inputs;           ///< stages that send walks
-    uint32_t walkers;          ///< walks at the same time
-    uint64_t step_cycles;      ///< digesting one table entry
-    bool fused_psc;            ///< paging-structure caches called as functions
-    struct iom_psc_config psc; ///< used when fused
-    bool squash_walks;         ///< an invalidation stops walks under way from filling the caches
+    struct iom_view view;        ///< register view at cycle 0
+    uint32_t inputs;             ///< stages that send walks
+    uint32_t walkers;            ///< walks at the same time
+    uint64_t step_cycles;        ///< digesting one table entry
+    bool fused_psc;              ///< paging-structure caches called as functions
+    struct iom_psc_config psc;   ///< used when fused
+    bool squash_walks;           ///< an invalidation stops walks under way from filling the caches
+    struct iom_tracker *tracker; ///< may be null
 };
 
 /// Ports; the inputs in0..inN-1 follow.

@@ -15,6 +15,9 @@
 extern "C" {
 #endif
 
+/// A node of the hazard tracker's provenance (core/tracker.h); 0 = none.
+typedef uint32_t iom_node;
+
 /// What a request is (bit mask).
 enum iom_request_flag {
     IOM_REQ_WRITE = 1u << 0,      ///< writes memory; for a translation request: asks for write permission
@@ -68,6 +71,7 @@ struct iom_context {
     uint8_t levels[2];   ///< levels of the stage 1 / stage 2 tables
     uint8_t reserved;
     uint32_t substream; ///< substream in effect (request's own, or the device's default)
+    iom_node node;      ///< where it came from
 };
 
 /// A translation of one page. Payload of the IOTLB and of device TLBs.
@@ -77,7 +81,8 @@ struct iom_leaf {
     uint8_t size_log2;   ///< log2 of the bytes the translation covers
     uint8_t permissions; ///< enum iom_permission
     uint8_t global;      ///< 1 = same for every address space of the domain
-    uint8_t reserved[5];
+    uint8_t reserved;
+    iom_node node; ///< where it came from
 };
 
 /// Why a request was refused.

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "models/config/system_schema.h"
+#include "models/traffic_settings.h"
 
 namespace iommu_sim
 {
@@ -127,6 +128,14 @@ void check_window(const SystemConfig &config, const DeviceSettings &device, cons
                                   " touches the interrupt addresses 0xfee00000..0xfeefffff");
 }
 
+uint64_t window_needed(const GeneratorSettings &generator)
+{
+    DeviceSettings device;
+    device.generator = generator;
+    const iom_generator_config config = generator_config(device);
+    return iom_generator_window_needed(&config);
+}
+
 bool is_plain_name(const std::string &name)
 {
     constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
@@ -173,14 +182,6 @@ void check_cache_geometry(const CacheGeometry &cache, CheckReport &report)
         report.conflict({"policy", "ways"}, "plru needs a power of two of ways, not " + number(cache.ways));
 }
 
-void check_run(const RunSettings &run, CheckReport &report)
-{
-    if (run.requests != 0 && run.warmup_requests >= run.requests)
-        report.conflict({"warmup_requests", "requests"}, "the warm-up of " + number(run.warmup_requests) +
-                                                             " requests leaves nothing of " +
-                                                             number(run.requests) + " to measure");
-}
-
 void check_vtd(const VtdSettings &vtd, CheckReport &report)
 {
     if (vtd.cap != 0)
@@ -208,7 +209,7 @@ void check_generator(const GeneratorSettings &g, CheckReport &report)
         fits("hot_bytes", "the hot part is", g.hot_bytes);
         break;
     case GeneratorKind::nic:
-        fits("ring_entries", "the buffers of a ring take", uint64_t{g.ring_entries} * g.buffer_bytes);
+        fits("ring_entries", "rings and buffers take", window_needed(g));
         if (g.frame_bytes > g.buffer_bytes)
             report.conflict({"frame_bytes", "buffer_bytes"}, "a frame of " + size(g.frame_bytes) +
                                                                  " does not fit into a buffer of " +
@@ -217,9 +218,8 @@ void check_generator(const GeneratorSettings &g, CheckReport &report)
     case GeneratorKind::nvme:
         if (g.block_bytes % 512 != 0)
             report.conflict({"block_bytes"}, size(g.block_bytes) + " is not a multiple of 512");
-        // All commands in flight need buffers of their own. At most 2^10 * 2^16 * 2^24 = 2^50.
-        fits("block_bytes", "the commands in flight take",
-             uint64_t{g.queues} * g.queue_depth * g.block_bytes);
+        // All commands in flight need buffers of their own.
+        fits("block_bytes", "queues and the buffers of the commands in flight take", window_needed(g));
         return;
     case GeneratorKind::sequential:
     case GeneratorKind::zipf:

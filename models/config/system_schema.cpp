@@ -82,11 +82,10 @@ Section<RunSettings> run_section()
     Section<RunSettings> s;
     s.integer("seed", &RunSettings::seed, {}, "", "Seed of every random generator of the run.");
     s.integer("requests", &RunSettings::requests, {}, "requests",
-              "Stop after this many DMA requests were issued in total; 0 = when the traffic or trace ends.");
+              "DMA requests to measure, after the warm-up; 0 = until the traffic or trace ends.");
     s.integer("max_cycles", &RunSettings::max_cycles, {}, "cycles", "Stop at this cycle; 0 = no limit.");
     s.integer("warmup_requests", &RunSettings::warmup_requests, {}, "requests",
-              "Requests at the start that statistics leave out.");
-    s.check(check_run);
+              "Requests before them that statistics leave out.");
     return s;
 }
 
@@ -171,8 +170,8 @@ Section<MissTableSettings> miss_table_section()
 {
     Section<MissTableSettings> s;
     s.integer("entries", &MissTableSettings::entries, {1, 65536}, "entries", "Pages that can miss at once.");
-    s.integer("merges_per_entry", &MissTableSettings::merges_per_entry, {1, 65536}, "requests",
-              "Requests that can wait for one page, the first included.");
+    s.integer("merges_per_entry", &MissTableSettings::merges_per_entry, {0, 65536}, "requests",
+              "Requests that can join the one that started a walk; 0 = each walks for itself.");
     s.boolean("hit_under_miss", &MissTableSettings::hit_under_miss,
               "Later requests of a port may hit while an earlier one misses.");
     return s;

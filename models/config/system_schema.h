@@ -15,7 +15,6 @@ std::shared_ptr<const SectionSchema> make_system_schema();
 
 /// Conditions between keys, each beside the section it belongs to (system_checks.cpp).
 void check_cache_geometry(const CacheGeometry &cache, CheckReport &report);
-void check_run(const RunSettings &run, CheckReport &report);
 void check_vtd(const VtdSettings &vtd, CheckReport &report);
 void check_generator(const GeneratorSettings &generator, CheckReport &report);
 void check_trace(const TraceSettings &trace, CheckReport &report);

@@ -292,6 +292,15 @@ iom_cache_config fully_associative(uint32_t entries)
     return cache;
 }
 
+iom_lookup_config owned_lookup(const iom_cache_config &cache, uint64_t latency_cycles)
+{
+    iom_lookup_config lookup{};
+    lookup.owned = true;
+    lookup.cache = cache;
+    lookup.latency_cycles = latency_cycles;
+    return lookup;
+}
+
 iom_stage_config frontend_config(const iom_arch &arch)
 {
     iom_stage_config config{};
@@ -300,9 +309,9 @@ iom_stage_config frontend_config(const iom_arch &arch)
     config.inputs = 2;
     config.lookups_per_cycle = 1;
     config.latency_cycles = 4;
-    config.lookup[IOM_LOOKUP_CONTEXT] = {true, fully_associative(8), 1};
-    config.lookup[IOM_LOOKUP_PASID] = {true, fully_associative(8), 1};
-    config.lookup[IOM_LOOKUP_IOTLB] = {true, fully_associative(64), 2};
+    config.lookup[IOM_LOOKUP_CONTEXT] = owned_lookup(fully_associative(8), 1);
+    config.lookup[IOM_LOOKUP_PASID] = owned_lookup(fully_associative(8), 1);
+    config.lookup[IOM_LOOKUP_IOTLB] = owned_lookup(fully_associative(64), 2);
     config.miss_entries = 8;
     config.merges_per_entry = 16;
     config.hit_under_miss = true;

@@ -158,12 +158,15 @@ TEST_F(Psc, an_invalidation_takes_every_entry_on_the_way_to_the_page)
         insert(fill_of(2, level, 1, uint64_t{0x1000} * level));
         insert(fill_of(2, level, 2, uint64_t{0x1000} * level));
     }
-    iom_cache_match match = {};
+    iom_invalidation invalidation = {};
+    invalidation.parts = 1;
+    invalidation.part[0].targets = IOM_INVALIDATE_PSC;
+    iom_cache_match &match = invalidation.part[0].match;
     match.fields = IOM_TAG_ADDRESS | IOM_TAG_DOMAIN;
     match.tag.domain = 1;
     match.first = address;
     match.last = address + 0xfff;
-    iom_psc_invalidate(psc, ++now, &match);
+    iom_psc_invalidate(psc, ++now, &invalidation);
     EXPECT_EQ(hit(probe_of(2, address, 1)), 0u);
     EXPECT_EQ(hit(probe_of(2, address, 2)), 2u);
     EXPECT_EQ(stat("invalidated"), 4u);

@@ -250,9 +250,10 @@ TEST(Stage, an_invalidation_of_another_domain_leaves_the_walk_alone)
     b.map_all();
     iom_control *message = b.control(110);
     message->op = IOM_CONTROL_INVALIDATE;
-    message->targets = IOM_INVALIDATE_IOTLB;
-    message->match.fields = IOM_TAG_DOMAIN;
-    message->match.tag.domain = 5;
+    message->invalidation.parts = 1;
+    message->invalidation.part[0].targets = IOM_INVALIDATE_IOTLB;
+    message->invalidation.part[0].match.fields = IOM_TAG_DOMAIN;
+    message->invalidation.part[0].match.tag.domain = 5;
     iom_dma *dma = b.send(0, 100, dev, page_a);
     b.bench.run_until_idle();
     EXPECT_EQ(dma->translated, 100 + miss_cycles);
@@ -266,7 +267,8 @@ TEST(Stage, an_invalidation_of_another_cache_leaves_the_walk_alone)
     b.map_all();
     iom_control *message = b.control(110);
     message->op = IOM_CONTROL_INVALIDATE;
-    message->targets = IOM_INVALIDATE_PSC;
+    message->invalidation.parts = 1;
+    message->invalidation.part[0].targets = IOM_INVALIDATE_PSC;
     iom_dma *dma = b.send(0, 100, dev, page_a);
     b.bench.run_until_idle();
     EXPECT_EQ(dma->translated, 100 + miss_cycles);

@@ -69,8 +69,13 @@ void walk_step(const iom_arch *, const iom_view *view, iom_walk *walk)
     next_action(walk);
 }
 
-const iom_arch_ops ops = {"toy",   nullptr, nullptr, nullptr, walk_start, walk_step, 0,
-                          nullptr, nullptr, nullptr, nullptr, nullptr,    nullptr};
+const iom_arch_ops ops = [] {
+    iom_arch_ops table = {};
+    table.name = "toy";
+    table.walk_start = walk_start;
+    table.walk_step = walk_step;
+    return table;
+}();
 
 // ---- bench --------------------------------------------------------------------------------------------
 
@@ -329,7 +334,9 @@ TEST(Walker, an_invalidation_poisons_the_walks_under_way)
         Options options;
         options.squash = squash;
         WalkerBench b(options);
-        b.control(110, IOM_CONTROL_INVALIDATE)->targets = IOM_INVALIDATE_ALL;
+        iom_invalidation &invalidation = b.control(110, IOM_CONTROL_INVALIDATE)->invalidation;
+        invalidation.parts = 1;
+        invalidation.part[0].targets = IOM_INVALIDATE_ALL;
         iom_walk *under_way = b.send(0, 100, 0x1000, 1), *waiting = b.send(0, 100, 0x2000, 1);
         b.bench.run_until_idle();
         EXPECT_EQ(under_way->poisoned, squash);

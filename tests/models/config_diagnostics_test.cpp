@@ -167,8 +167,6 @@ TEST(ConfigDiagnostics, Conflicts)
          "s.yaml:1:18: iotlb.entries: ways (4) are more than entries (2)\n"},
         {"plru", "memory: {llc: {entries: 24, ways: 3, policy: plru}}\n",
          "s.yaml:1:46: memory.llc.policy: plru needs a power of two of ways, not 3\n"},
-        {"warm-up", "run: {requests: 10, warmup_requests: 10}\n",
-         "s.yaml:1:38: run.warmup_requests: the warm-up of 10 requests leaves nothing of 10 to measure\n"},
         {"legacy and pasid", ended + device + "    pasid: 3\n",
          "s.yaml:5:12: devices[0].pasid: legacy mode has no PASIDs; choose a scalable vtd.mode or pasid: "
          "none\n"},
@@ -207,13 +205,13 @@ TEST(ConfigDiagnostics, Conflicts)
         {"hot part", with_generator + "{window_bytes: 4K, hot_bytes: 8K}\n",
          "s.yaml:5:46: devices[0].generator.hot_bytes: the hot part is 8K, more than the window of 4K\n"},
         {"ring", with_generator + "{kind: nic, window_bytes: 4K, ring_entries: 4}\n",
-         "s.yaml:5:60: devices[0].generator.ring_entries: the buffers of a ring take 8K, more than the "
+         "s.yaml:5:60: devices[0].generator.ring_entries: rings and buffers take 12K, more than the "
          "window of "
          "4K\n"},
         {"frame", with_generator + "{kind: nic, frame_bytes: 9000}\n",
          "s.yaml:5:41: devices[0].generator.frame_bytes: a frame of 9000 does not fit into a buffer of 2K\n"},
         {"nvme", with_generator + "{kind: nvme, window_bytes: 64K}\n",
-         "s.yaml:5:43: devices[0].generator.window_bytes: the commands in flight take 128K, more than the "
+         "s.yaml:5:43: devices[0].generator.window_bytes: queues and the buffers of the commands in flight take 148K, more than the "
          "window "
          "of 64K\n"},
         {"block", with_generator + "{kind: nvme, block_bytes: 1000}\n",

@@ -124,8 +124,11 @@ iom_stage_config stage_config(const iom_arch &arch, bool owns_all)
     config.inputs = 1;
     config.lookups_per_cycle = 1;
     config.latency_cycles = 2;
-    for (auto &lookup : config.lookup)
-        lookup = {owns_all, geometry(16), 1};
+    for (auto &lookup : config.lookup) {
+        lookup.owned = owns_all;
+        lookup.cache = geometry(16);
+        lookup.latency_cycles = 1;
+    }
     config.miss_entries = 8;
     config.merges_per_entry = 4;
     config.hit_under_miss = true;

@@ -103,8 +103,17 @@ iom_cache_config full(uint32_t entries, uint32_t match, uint32_t payload_bytes)
 
 } // namespace
 
-const iom_arch_ops toy_arch_ops = {"toy",   enter,   key,     use,     no_walk, no_walk, 0,
-                                   nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
+// What is not named here the toy does not have.
+const iom_arch_ops toy_arch_ops = [] {
+    iom_arch_ops ops = {};
+    ops.name = "toy";
+    ops.enter = enter;
+    ops.key = key;
+    ops.use = use;
+    ops.walk_start = no_walk;
+    ops.walk_step = no_walk;
+    return ops;
+}();
 
 iom_stage_config iotlb_stage(uint32_t inputs)
 {
@@ -357,11 +366,12 @@ void StageBench::invalidate(iom_cycle arrival, uint64_t page)
 {
     iom_control *message = control(arrival);
     message->op = IOM_CONTROL_INVALIDATE;
-    message->targets = page == all_pages ? IOM_INVALIDATE_ALL : IOM_INVALIDATE_IOTLB;
+    message->invalidation.parts = 1;
+    message->invalidation.part[0].targets = page == all_pages ? IOM_INVALIDATE_ALL : IOM_INVALIDATE_IOTLB;
     if (page != all_pages) {
-        message->match.fields = IOM_TAG_ADDRESS;
-        message->match.first = page;
-        message->match.last = page + IOM_PAGE_BYTES - 1;
+        message->invalidation.part[0].match.fields = IOM_TAG_ADDRESS;
+        message->invalidation.part[0].match.first = page;
+        message->invalidation.part[0].match.last = page + IOM_PAGE_BYTES - 1;
     }
 }
 

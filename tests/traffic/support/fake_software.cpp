@@ -141,7 +141,20 @@ uint64_t FakeTables::translate(uint32_t domain, uint64_t iova, uint8_t *permissi
     return mapping.output + iova % (UINT64_C(1) << mapping.size_log2);
 }
 
-const iom_software_ops fake_software_ops{"fake", create, destroy, limits, attach,
-                                         detach, map,    unmap,   find,   startup};
+// What is not named here the fake does not have.
+const iom_software_ops fake_software_ops = [] {
+    iom_software_ops ops = {};
+    ops.name = "fake";
+    ops.create = create;
+    ops.destroy = destroy;
+    ops.limits = limits;
+    ops.attach = attach;
+    ops.detach = detach;
+    ops.map = map;
+    ops.unmap = unmap;
+    ops.find = find;
+    ops.startup = startup;
+    return ops;
+}();
 
 } // namespace iommu_sim::test

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The command queue: fetches commands from memory, decodes them (arch->decode), has them carried out by
+// the fan-out, completes waits, and tells the register unit how far it has come.
+//
+//   setup    responder, one way: struct iom_queue_setup_message from the register unit
+//   events   requester, one way: struct iom_queue_event_message to the register unit
+//   memory   requester: struct iom_memory_access (command reads, status writes)
+//   fanout   requester: struct iom_control
+//
+// Timing:
+//   fetch     a read of 64 bytes (what is left of the line, of the queue up to its wrap, and up to the tail)
+//             leaves as soon as the buffer of `prefetch_commands` has place for what it may bring; several
+//             reads are under way at once, their commands stay in order
+//   decode    one command per decode_cycles, in order
+//   begin     a decoded command begins at once unless a fence, `in_order` or max_in_flight holds it back;
+//             invalidations are sent to the fan-out in order. The queue's head passes a command when it has
+//             begun (not when it has ended); a wait's when it has been decoded
+//   wait      completes when all earlier commands have ended and, if it (or an invalidation since the last
+//             wait) asks for it, a DRAIN has been answered; then the status write leaves. It has completed
+//             when the write is acknowledged; the interrupt event leaves then
+//   error     a command that is invalid or cannot be read stops the fetch with the head at it; commands
+//             before it are carried out. A device's time-out aborts all waits that have not completed and
+//             stops the fetch (head at the next command) until the registers start a new generation
+//
+// Source: VT-d Rev. 4.1, 6.5.2 (queued invalidation) and 6.5.2.11 (errors).
+#ifndef IOM_CORE_COMMAND_QUEUE_H
+#define IOM_CORE_COMMAND_QUEUE_H
+
+#include "core/arch.h"
+#include "core/command.h"
+#include "core/control.h"
+#include "core/memory.h"
+#include "core/stats.h"
+#include "core/unit.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct iom_tracker;
+
+struct iom_command_queue_config {
+    const struct iom_arch *arch;
+    uint32_t prefetch_commands;  ///< commands fetched ahead of decode, at least 1
+    uint64_t decode_cycles;      ///< per command, at least 1
+    uint32_t max_in_flight;      ///< invalidations begun and not ended, at least 1
+    bool in_order;               ///< a command begins when the one before has ended
+    struct iom_tracker *tracker; ///< may be null
+};
+
+enum iom_command_queue_port {
+    IOM_COMMAND_QUEUE_SETUP,
+    IOM_COMMAND_QUEUE_EVENTS,
+    IOM_COMMAND_QUEUE_MEMORY,
+    IOM_COMMAND_QUEUE_FANOUT,
+    IOM_COMMAND_QUEUE_PORTS,
+};
+
+#define IOM_COMMAND_QUEUE_STATS(X)                                                                           \
+    X(counter, doorbells, "writes", "changes of the tail seen")                                              \
+    X(counter, fetches, "accesses", "reads of commands sent to memory")                                      \
+    X(counter, commands, "commands", "commands decoded")                                                     \
+    X(counter, invalidations, "commands", "of these: invalidations of the IOMMU's caches")                   \
+    X(counter, device_invalidations, "commands", "of these: invalidations of device TLBs")                   \
+    X(counter, waits, "commands", "of these: waits")                                                         \
+    X(counter, waits_completed, "commands", "waits that have completed")                                     \
+    X(counter, waits_aborted, "commands", "waits aborted because a device did not answer")                   \
+    X(counter, errors, "commands", "commands that could not be read or executed")                            \
+    X(maximum, most_in_flight, "commands", "most invalidations under way at once")                           \
+    X(histogram, fetch_latency, "cycles", "from the doorbell that announced a command to its decoding")      \
+    X(histogram, wait_latency, "cycles", "from the decoding of a wait to its completion")                    \
+    X(histogram, wait_drain_latency, "cycles", "of this: waiting for older DMA to become visible")
+
+struct iom_command_queue_stats {
+    IOM_COMMAND_QUEUE_STATS(IOM_STAT_MEMBER)
+};
+
+struct iom_command_queue; // opaque
+
+/// Null when memory is out.
+struct iom_command_queue *iom_command_queue_create(const struct iom_command_queue_config *config,
+                                                   const char *name);
+void iom_command_queue_destroy(struct iom_command_queue *queue);
+struct iom_unit *iom_command_queue_unit(struct iom_command_queue *queue);
+struct iom_port *iom_command_queue_port(struct iom_command_queue *queue, enum iom_command_queue_port port);
+const struct iom_command_queue_stats *iom_command_queue_stats_of(const struct iom_command_queue *queue);
+/// Back to reset, outside the simulation; nothing may be under way.
+void iom_command_queue_reset(struct iom_command_queue *queue);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
