@@ -107,7 +107,7 @@ struct iom_arch_ops {
     void (*decode)(const struct iom_arch *arch, const uint64_t *words, uint32_t command_bytes,
                    struct iom_command *command);
     /// Something happened to the queue: sets head, status and error registers. An event of an old generation
-    /// is ignored. Returns actions as `write` does.
+    /// is ignored, except INTERRUPT and COMPLETION, which may come late. Returns actions as `write` does.
     uint32_t (*queue_event)(const struct iom_arch *arch, void *state, const struct iom_queue_event *event);
 };
 

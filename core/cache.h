@@ -57,6 +57,13 @@ enum iom_cache_policy {
 /// Upper bound of iom_cache_config.entries: slots are positive 32-bit numbers.
 #define IOM_CACHE_MAX_ENTRIES (UINT32_C(1) << 28)
 
+/// Known ways in which hardware gets invalidations wrong (bit mask).
+enum iom_cache_quirk {
+    /// Addresses are compared at the base of the entry: a range that begins inside a large page misses it.
+    IOM_QUIRK_INNER_ADDRESS_MISSES = 1u << 0,
+    IOM_QUIRK_FIRST_SET_ONLY = 1u << 1, ///< entries of set 0 only are removed
+};
+
 struct iom_cache_config {
     uint32_t entries;             ///< number of entries; 0 = no cache: every probe misses, fills are dropped
     uint32_t ways;                ///< associativity; entries % ways == 0, sets a power of two
@@ -66,16 +73,18 @@ struct iom_cache_config {
     uint32_t match;               ///< IOM_TAG_* fields that must be equal for a hit (besides the page)
     uint32_t index; ///< IOM_TAG_* fields, a subset of `match`, folded into the set index besides the page
     uint32_t payload_bytes; ///< bytes of payload of each entry
+    uint32_t quirks;        ///< enum iom_cache_quirk
 };
 
 /// Which entries an invalidation removes: those equal to `tag` in every field of `fields` and, when
 /// `fields` has IOM_TAG_ADDRESS, whose page overlaps [first, last].
 struct iom_cache_match {
     struct iom_tag tag;
-    uint32_t fields;      ///< IOM_TAG_* fields to compare
-    uint64_t first, last; ///< inclusive byte range of input addresses
-    bool keep_global;     ///< entries with tag.global set stay
-    bool global_matches;  ///< a global entry matches whatever its substream and asid
+    uint32_t fields;        ///< IOM_TAG_* fields to compare
+    uint64_t first, last;   ///< inclusive byte range of input addresses
+    uint32_t stream_ignore; ///< bits of the stream that are not compared
+    bool keep_global;       ///< entries with tag.global set stay
+    bool global_matches;    ///< a global entry matches whatever its substream and asid
 };
 
 /// What a probe returns when nothing matches. Any other value is a slot: way * sets + set.

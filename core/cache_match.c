@@ -25,7 +25,7 @@ bool iom_tag_matches(const struct iom_tag *entry, const struct iom_cache_match *
             fields &= ~(uint32_t)(IOM_TAG_SUBSTREAM | IOM_TAG_ASID);
     }
     if ((fields & IOM_TAG_DOMAIN && entry->domain != tag->domain) ||
-        (fields & IOM_TAG_STREAM && entry->stream != tag->stream) ||
+        (fields & IOM_TAG_STREAM && ((entry->stream ^ tag->stream) & ~match->stream_ignore) != 0) ||
         (fields & IOM_TAG_SUBSTREAM && entry->substream != tag->substream) ||
         (fields & IOM_TAG_ASID && entry->asid != tag->asid) ||
         (fields & IOM_TAG_STAGE && entry->stage != tag->stage) ||
@@ -36,14 +36,27 @@ bool iom_tag_matches(const struct iom_tag *entry, const struct iom_cache_match *
     return !(fields & IOM_TAG_ADDRESS) || overlaps(entry, match);
 }
 
+// Broken hardware leaves an entry that is covered (enum iom_cache_quirk).
+static bool is_spared(const struct iom_cache *cache, uint32_t slot, const struct iom_cache_match *match)
+{
+    uint32_t quirks = cache->config.quirks;
+    uint64_t address = cache->tags[slot].address;
+    return (quirks & IOM_QUIRK_FIRST_SET_ONLY && iom_cache_set_of(cache, slot) != 0) ||
+           (quirks & IOM_QUIRK_INNER_ADDRESS_MISSES && match->fields & IOM_TAG_ADDRESS &&
+            (address < match->first || address > match->last));
+}
+
 // True if `entry` is covered and, when asked, removed.
 static bool visit_entry(struct iom_cache *cache, uint32_t slot, const struct iom_cache_match *match,
                         enum iom_cache_action action)
 {
     if (!iom_tag_matches(&cache->tags[slot], match))
         return false;
-    if (action == IOM_CACHE_REMOVE)
+    if (action == IOM_CACHE_REMOVE) {
+        if (cache->config.quirks != 0 && is_spared(cache, slot, match))
+            return false;
         iom_cache_drop(cache, slot, true);
+    }
     return true;
 }
 

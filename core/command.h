@@ -62,11 +62,11 @@ enum iom_queue_event_kind {
 };
 
 struct iom_queue_event {
-    uint8_t kind; ///< enum iom_queue_event_kind
-    uint32_t generation;
-    uint32_t head;   ///< byte offset
-    uint32_t error;  ///< INVALID: from iom_command.error
-    uint32_t stream; ///< TIMEOUT, COMPLETION
+    uint8_t kind;        ///< enum iom_queue_event_kind
+    uint32_t generation; ///< of the setup in force; INTERRUPT and COMPLETION count whatever it is
+    uint32_t head;       ///< byte offset of the next command (COMPLETION: not valid)
+    uint32_t error;      ///< INVALID: from iom_command.error
+    uint32_t stream;     ///< TIMEOUT, COMPLETION
 };
 
 /// Register unit -> command queue (one way): the queue's registers have changed.

@@ -9,21 +9,29 @@
 //   fanout   requester: struct iom_control
 //
 // Timing:
-//   fetch     a read of 64 bytes (what is left of the line, of the queue up to its wrap, and up to the tail)
-//             leaves as soon as the buffer of `prefetch_commands` has place for what it may bring; several
-//             reads are under way at once, their commands stay in order
-//   decode    one command per decode_cycles, in order
+//   fetch     a read of 64 bytes (what is left of the line, of the queue up to its wrap, up to the tail, and
+//             no more than the buffer holds) leaves as soon as the buffer of `prefetch_commands` has place
+//             for what it may bring; several reads are under way at once, their commands stay in order
+//   decode    one command per decode_cycles, in order; a command leaves the buffer when its decoding begins,
+//             that of the next one begins when it has begun
 //   begin     a decoded command begins at once unless a fence, `in_order` or max_in_flight holds it back;
 //             invalidations are sent to the fan-out in order. The queue's head passes a command when it has
-//             begun (not when it has ended); a wait's when it has been decoded
-//   wait      completes when all earlier commands have ended and, if it (or an invalidation since the last
-//             wait) asks for it, a DRAIN has been answered; then the status write leaves. It has completed
-//             when the write is acknowledged; the interrupt event leaves then
+//             begun (not when it has ended). A wait begins when it has been decoded, whatever is under way;
+//             but at most IOM_PENDING_WAITS are pending, a further one stays in the decoder
+//   wait      completes when all earlier commands have ended (earlier waits have completed) and, if it (or an
+//             invalidation since the last wait) asks for it, a DRAIN has been answered; then the status write
+//             leaves. It has completed when the write is acknowledged; the interrupt event leaves then. A
+//             status write that memory refuses counts as done
 //   error     a command that is invalid or cannot be read stops the fetch with the head at it; commands
-//             before it are carried out. A device's time-out aborts all waits that have not completed and
-//             stops the fetch (head at the next command) until the registers start a new generation
+//             before it are carried out. An invalid one is reported when it has been decoded, an unreadable
+//             one when its turn to be decoded has come. A device's time-out aborts all waits that have not
+//             completed (a status write that has left completes its wait all the same) and stops the fetch
+//             (head at the next command to begin) until the registers start a new generation. What aborted
+//             waits should have drained, the next wait drains
+//   setup     a new generation drops what was fetched and not begun, and fetches from the head it names;
+//             what has begun goes on. While the queue is disabled nothing is fetched, decoded or begun
 //
-// Source: VT-d Rev. 4.1, 6.5.2 (queued invalidation) and 6.5.2.11 (errors).
+// Source: VT-d Rev. 4.1, 6.5.2 (queued invalidation: ordering of descriptors, errors).
 #ifndef IOM_CORE_COMMAND_QUEUE_H
 #define IOM_CORE_COMMAND_QUEUE_H
 
@@ -39,6 +47,9 @@ extern "C" {
 #endif
 
 struct iom_tracker;
+
+/// Waits decoded and not completed, at most.
+#define IOM_PENDING_WAITS 64u
 
 struct iom_command_queue_config {
     const struct iom_arch *arch;
@@ -69,8 +80,11 @@ enum iom_command_queue_port {
     X(counter, errors, "commands", "commands that could not be read or executed")                            \
     X(maximum, most_in_flight, "commands", "most invalidations under way at once")                           \
     X(histogram, fetch_latency, "cycles", "from the doorbell that announced a command to its decoding")      \
+    X(histogram, hold_latency, "cycles", "from the decoding of an invalidation to its begin")                \
+    X(histogram, execute_latency, "cycles", "from the begin of an invalidation to its end")                  \
     X(histogram, wait_latency, "cycles", "from the decoding of a wait to its completion")                    \
-    X(histogram, wait_drain_latency, "cycles", "of this: waiting for older DMA to become visible")
+    X(histogram, wait_drain_latency, "cycles", "of this: waiting for older DMA to become visible")           \
+    X(histogram, wait_status_latency, "cycles", "of this: from the status write to its acknowledgement")
 
 struct iom_command_queue_stats {
     IOM_COMMAND_QUEUE_STATS(IOM_STAT_MEMBER)
@@ -85,6 +99,9 @@ void iom_command_queue_destroy(struct iom_command_queue *queue);
 struct iom_unit *iom_command_queue_unit(struct iom_command_queue *queue);
 struct iom_port *iom_command_queue_port(struct iom_command_queue *queue, enum iom_command_queue_port port);
 const struct iom_command_queue_stats *iom_command_queue_stats_of(const struct iom_command_queue *queue);
+/// Takes over the queue's registers outside the simulation, as a setup message would. Commands that are in
+/// the queue already are fetched with the next message.
+void iom_command_queue_set_up(struct iom_command_queue *queue, const struct iom_queue_setup *setup);
 /// Back to reset, outside the simulation; nothing may be under way.
 void iom_command_queue_reset(struct iom_command_queue *queue);
 

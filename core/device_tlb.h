@@ -12,20 +12,32 @@
 // Timing (cycles of the unit's clock):
 //   look-up       a request that arrived by c and is taken up in c (lookups_per_cycle) knows in
 //                 c + latency_cycles whether it hit; on a hit it leaves then as translated request
-//   miss          a translation request of `translation_bytes` leaves in the same cycle, one of
-//                 `outstanding` (else the request waits); requests to the page of one under way join it.
-//                 Its answer in f is filled in f (hits from f + 1), and those who waited go on in f
+//   miss          a translation request leaves in the same cycle, one of `outstanding` (else the request
+//                 waits, and those behind it); requests to the page of one under way join it. Its answer in f
+//                 is filled in f (hits from f + 1), and those who waited go on in f (or when their own
+//                 look-up is over). One who joined a request that asked for less than he needs looks up again
+//                 in f + 1
 //   refused       an answer without the needed permission, or unsupported request: the device's DMA is
 //                 answered with IOM_OUTCOME_FAULT (not recorded: the IOMMU has done that if it wanted to),
-//                 or, with untranslated_fallback, sent untranslated
+//                 or, with untranslated_fallback, sent untranslated. An answer that allows untranslated
+//                 access only (interrupts) sends it untranslated in any case
 //   order         posted writes of the device leave in order; reads do not overtake them (core/order.h)
-//   invalidation  arrives in c, is begun when the one before it has been applied, and applied at the end of
-//                 the cycle given by `invalidate` (cost model of core/stage.h); what is under way is
-//                 poisoned: its answer is not filled, and requests that wait for it ask again.
-//                 The completion leaves when every read sent before with a translation that was removed has
-//                 been answered, and behind every posted write sent before (PCIe Base 6.0, 10.3.2, ordering)
+//   invalidation  arrives in c, is begun in c or in the cycle after that in which the one before it was
+//                 applied, and applied at the end of the cycle given by `invalidate`
+//                 (core/invalidate_cost.h). What is under way to its pages is poisoned: its answer is not
+//                 filled, and requests that wait for it look up again in the cycle of the answer. An answer
+//                 larger than a page (use_size) counts as poisoned if any of its pages was invalidated. The
+//                 completion leaves in the cycle of application or when every read sent or decided before
+//                 with a translation that was removed has been answered, and every such posted write has been
+//                 sent, and arrives behind every posted write sent before (PCIe Base 6.0, 10.3.2, ordering)
 //   completion_overtakes_writes   the fault of scenario F1: posted writes spend write_buffer_cycles in a
-//                 buffer, and the completion does not wait for them
+//                 buffer, and the completion does not wait for them. It does wait for those that were there
+//                 when the completion before it left: a second invalidation orders the writes
+//
+// Entries of requests with and without PASID, and of privileged requests, are kept apart; a global one serves
+// every PASID. An invalidation without PASID names entries requested without PASID by their range, and those
+// requested with a PASID whatever their address; one with PASID names those of this PASID in the range
+// (global ones stay), one with PASID and `global` those of every PASID in the range (10.3.8).
 #ifndef IOM_CORE_DEVICE_TLB_H
 #define IOM_CORE_DEVICE_TLB_H
 
@@ -59,7 +71,7 @@ struct iom_device_tlb_config {
     bool squash;                           ///< off: fills under way survive an invalidation (broken hardware)
     bool completion_overtakes_writes;      ///< scenario F1
     uint64_t write_buffer_cycles;          ///< scenario F1
-    bool silent; ///< never answers invalidation requests (removed or hung device: scenario F6)
+    bool silent; ///< neither applies nor answers invalidation requests (removed or hung device: scenario F6)
     uint64_t seed;
     struct iom_tracker *tracker; ///< may be null
 };
@@ -100,7 +112,7 @@ void iom_device_tlb_destroy(struct iom_device_tlb *tlb);
 struct iom_unit *iom_device_tlb_unit(struct iom_device_tlb *tlb);
 struct iom_port *iom_device_tlb_port(struct iom_device_tlb *tlb, enum iom_device_tlb_port port);
 struct iom_cache *iom_device_tlb_cache(struct iom_device_tlb *tlb);
-const struct iom_device_tlb_stats *iom_device_tlb_stats_of(const struct iom_device_tlb *tlb);
+const struct iom_device_tlb_stats *iom_device_tlb_stats_of(struct iom_device_tlb *tlb);
 /// Empties it outside the simulation; nothing may be under way.
 void iom_device_tlb_flush(struct iom_device_tlb *tlb, iom_cycle now);
 

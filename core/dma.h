@@ -37,18 +37,25 @@ struct iom_dma {
     iom_cycle translated; ///< translation known and allowed to leave the IOMMU
     iom_cycle visible;    ///< accepted by memory: globally visible (0: never)
     iom_cycle mark;       ///< latency accounted so far
-    iom_cycle looked_up;  ///< first look-up of the present attempt: what it resolved is no younger
+    iom_cycle looked_up;  ///< first look-up of the present attempt (IOM_NEVER before it): what the request
+                          ///< has resolved is no older
     uint64_t part[IOM_PART_COUNT];
 
-    uint64_t ticket;      ///< place in the posted-write order of its requester
-    uint32_t requester;   ///< index of its requester in the ordering table
-    uint32_t epoch;       ///< drain epoch it belongs to (core/stage.h)
-    iom_node used;        ///< node of the translation it uses, referenced until it is visible
-    uint8_t missed;       ///< bit per enum iom_lookup: a walk was needed
-    uint8_t ordered;      ///< 1 = ticket is valid
-    uint8_t memory_error; ///< 1 = the address does not answer
-    uint8_t reserved;
-    uint8_t *data;               ///< payload to move (x.bytes bytes), or null: timing only
+    uint64_t ticket;       ///< place in the posted-write order of its requester
+    uint32_t requester;    ///< index of its requester in the ordering table
+    uint32_t epoch;        ///< drain epoch it belongs to (core/stage.h)
+    iom_node used;         ///< node of the translation it uses, referenced until it is visible
+    iom_node used_context; ///< with `used`: a second node, of the context it uses
+    iom_cycle used_at;     ///< with `used`: cycle in which it looked up (hazard tracker)
+    uint64_t used_address; ///< with `used`: the address it looked up; a translated request has lost it
+    iom_node held;         ///< node of the context it carries from look-up to look-up, referenced meanwhile
+    uint8_t missed;        ///< bit per enum iom_lookup: a walk was needed
+    uint8_t ordered;       ///< 1 = ticket is valid
+    uint8_t memory_error;  ///< 1 = the address does not answer
+    uint8_t restarts;      ///< times it started over because of an invalidation
+    uint8_t keeps_node;    ///< set by the issuer (device TLB): it takes over the reference `used` of a
+                           ///< successful translation answer and ends it with iom_tracker_answered
+    uint8_t *data;         ///< payload to move (x.bytes bytes), or null: timing only
     struct iom_dma *parked_next; ///< link while waiting for its turn
 };
 

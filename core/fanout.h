@@ -6,7 +6,9 @@
 //
 //   source0..N-1       responder: struct iom_control, answered with `result` when carried out
 //   participant0..M-1  requester: struct iom_control to stages, walkers, paging-structure cache units
-//   device0..D-1       requester: struct iom_ats_invalidation to device TLBs, over their links
+//   device0..D-1       requester: struct iom_ats_invalidation to device TLBs, over their links; their depth
+//   is
+//                      0 (unlimited): tags and queue depth of the device bound what is under way
 //   events             requester, one way: struct iom_queue_event_message to the register unit
 //                      (completions nobody asked for)
 //
@@ -14,13 +16,22 @@
 // way, else when that has ended; sources are served round robin. VIEW and INVALIDATE of the IOMMU's own
 // caches go one at a time: begun in c, it leaves for all participants in c and has ended in the cycle in
 // which the last acknowledgement arrives; then the source is answered and the next one begins.
-// DRAIN goes to the front end alone (participant 0) and does not hold up what follows it.
+// DRAIN goes to the front end alone (participant 0) and does not hold up what follows it; several may be
+// under way.
 // A device TLB invalidation takes one of 32 invalidation tags (ITag); several are under way at once, for one
 // device at most the queue depth its command names; without a tag or place it waits, and those of other
-// devices go on. A device that has not answered after timeout_cycles (0: never) counts as timed out: its
-// tag stays in use for another timeout (a late completion is then discarded), later is an event.
+// devices go on. It begins when the invalidations of the IOMMU's caches that its source sent before have
+// ended: else the device could be given what it has just dropped once more. One invalidation may ask for
+// both; it has ended when both have.
+// A device that has not answered timeout_cycles (0: never) after the request has left counts as timed out (an
+// answer that arrives in that very cycle is in time): its tag stays in use for another timeout (a late
+// completion is then discarded and frees it), later is an event. A completion is told by device and tag, as
+// hardware does.
+// A requester without device TLB does not answer: it times out; without a time-out there is nothing to wait
+// for, and the invalidation ends in the cycle in which it begins.
 //
-// Source: PCI Express Base Specification 6.0, 10.3 (ATS invalidation, ITag vector); VT-d Rev. 4.1, 6.5.2.5.
+// Source: PCI Express Base Specification 6.0, 10.3 (ATS invalidation, ITag vector); VT-d Rev. 4.1, 6.5.2
+// (device-TLB invalidation, ordering of descriptors).
 #ifndef IOM_CORE_FANOUT_H
 #define IOM_CORE_FANOUT_H
 
@@ -48,11 +59,14 @@ struct iom_ats_invalidation {
 };
 
 struct iom_fanout_config {
-    uint8_t iommu;               ///< instance
-    uint32_t sources;            ///< source ports
-    uint32_t participants;       ///< participant ports; 0 is the front end
-    uint32_t devices;            ///< device TLB ports
+    uint8_t iommu;         ///< instance
+    uint32_t sources;      ///< source ports
+    uint32_t participants; ///< participant ports; 0 is the front end
+    const uint32_t
+        *serves;      ///< per participant: its caches (enum iom_invalidate_target); may be null (copied)
+    uint32_t devices; ///< device TLB ports
     const uint32_t *streams;     ///< requester served by each device port (copied)
+    uint32_t first_device;       ///< number of device 0 among the device TLBs of the system (hazard tracker)
     uint64_t timeout_cycles;     ///< of a device TLB invalidation, 0 = wait for ever
     struct iom_tracker *tracker; ///< may be null
 };

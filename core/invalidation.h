@@ -56,7 +56,7 @@ struct iom_invalidation {
     uint64_t id;       ///< given by the fan-out: 1, 2, ... in the order in which it begins them
     uint8_t source;    ///< enum iom_invalidation_source
     uint8_t parts;     ///< valid entries of `part`; 0 with DEVICE_TLB only
-    bool leaf_only;    ///< only leaf entries were changed: paging-structure caches are not among the targets
+    bool leaf_only;    ///< hint: only leaf entries were changed, entries of the tables above them may stay
     bool drain_reads;  ///< older reads must be visible before the next wait completes
     bool drain_writes; ///< likewise writes
     bool has_device;   ///< `device` is valid

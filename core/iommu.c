@@ -6,6 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/tracker.h"
+
+// Sources of the fan-out, event inputs of the register unit.
+enum { SOURCE_REGISTERS, SOURCE_QUEUE, SOURCES };
+enum { EVENT_QUEUE, EVENT_FANOUT, EVENTS };
+
 // ---- cache tags ----------------------------------------------------------------------------------------
 
 void iom_iommu_lookup_tags(enum iom_lookup which, enum iom_tagging tagging, struct iom_cache_config *cache)
@@ -71,6 +77,21 @@ static void complete_tags(struct iom_iommu_config *config)
     }
 }
 
+// All caches of the IOMMU: every participant works out the duration of an invalidation from it.
+static void make_plan(struct iom_iommu *iommu)
+{
+    const struct iom_iommu_config *config = &iommu->config;
+    struct iom_invalidate_plan *plan = &iommu->plan;
+    for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++) {
+        plan->lookup[which].cost = config->lookup[which].invalidate;
+        plan->lookup[which].cache = config->lookup[which].cache;
+    }
+    plan->psc.cost = config->psc.invalidate;
+    memcpy(plan->psc.cache, config->psc.cache, sizeof plan->psc.cache);
+    iommu->config.psc.plan = plan;
+    iommu->config.psc.tracker = config->tracker;
+}
+
 // ---- units ---------------------------------------------------------------------------------------------
 
 static struct iom_stage_config stage_config(const struct iom_iommu *iommu, bool front)
@@ -89,7 +110,9 @@ static struct iom_stage_config stage_config(const struct iom_iommu *iommu, bool 
         .hit_under_miss = config->hit_under_miss,
         .replay_after_fill = config->replay_after_fill,
         .squash_walks = config->squash_walks,
+        .plan = &iommu->plan,
         .seed = config->seed,
+        .tracker = config->tracker,
     };
     return stage;
 }
@@ -146,6 +169,7 @@ static bool make_walker(struct iom_iommu *iommu, const char *name)
         .fused_psc = fused,
         .psc = config->psc,
         .squash_walks = config->squash_walks,
+        .tracker = config->tracker,
     };
     walker.psc.seed = config->seed;
     char path[IOM_NAME_BYTES];
@@ -163,12 +187,62 @@ static bool make_registers(struct iom_iommu *iommu, const char *name)
     struct iom_register_unit_config config = {
         .arch = &iommu->arch,
         .fault_inputs = 1,
-        .participants = iommu->stage_count + 2,
+        .event_inputs = EVENTS,
+        .tracker = iommu->config.tracker,
     };
     char path[IOM_NAME_BYTES];
     snprintf(path, sizeof path, "%.20s.registers", name);
     iommu->registers = iom_register_unit_create(&config, path);
     return iommu->registers != NULL;
+}
+
+static bool make_queue(struct iom_iommu *iommu, const char *name)
+{
+    const struct iom_iommu_config *config = &iommu->config;
+    struct iom_command_queue_config queue = {
+        .arch = &iommu->arch,
+        .prefetch_commands = config->queue_prefetch_commands != 0 ? config->queue_prefetch_commands : 1,
+        .decode_cycles = config->queue_decode_cycles != 0 ? config->queue_decode_cycles : 1,
+        .max_in_flight = config->queue_max_in_flight != 0 ? config->queue_max_in_flight : 1,
+        .in_order = config->queue_in_order,
+        .tracker = config->tracker,
+    };
+    char path[IOM_NAME_BYTES];
+    snprintf(path, sizeof path, "%.20s.command_queue", name);
+    iommu->queue = iom_command_queue_create(&queue, path);
+    return iommu->queue != NULL;
+}
+
+// Participants in the order in which they are connected: stages, walker, paging-structure cache unit.
+static bool make_fanout(struct iom_iommu *iommu, const char *name)
+{
+    const struct iom_iommu_config *config = &iommu->config;
+    uint32_t serves[IOM_IOMMU_STAGES + 2] = {0};
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < iommu->stage_count; i++, count++) {
+        for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++) {
+            if (iom_stage_cache(iommu->stages[i], (enum iom_lookup)which) != NULL)
+                serves[count] |= 1u << which;
+        }
+    }
+    serves[count++] = iommu->psc_unit == NULL ? IOM_INVALIDATE_PSC : 0;
+    if (iommu->psc_unit != NULL)
+        serves[count++] = IOM_INVALIDATE_PSC;
+    struct iom_fanout_config fanout = {
+        .iommu = iommu->arch.iommu,
+        .sources = SOURCES,
+        .participants = count,
+        .serves = serves,
+        .devices = config->ats_devices,
+        .streams = config->ats_streams,
+        .timeout_cycles = config->ats_timeout_cycles,
+        .tracker = config->tracker,
+    };
+    char path[IOM_NAME_BYTES];
+    snprintf(path, sizeof path, "%.20s.fanout", name);
+    iommu->fanout = iom_fanout_create(&fanout, path);
+    iommu->config.ats_streams = NULL;
+    return iommu->fanout != NULL;
 }
 
 // ---- connections ---------------------------------------------------------------------------------------
@@ -200,20 +274,52 @@ static bool connect_stages(struct iom_iommu *iommu, struct iom_netlist *netlist)
     return ok;
 }
 
-static bool connect_registers(struct iom_iommu *iommu, struct iom_netlist *netlist)
+static bool connect_participants(struct iom_iommu *iommu, struct iom_netlist *netlist)
 {
-    bool ok = connect(iommu, netlist, iom_stage_port(iommu->stages[0], IOM_STAGE_FAULT),
-                      iom_register_unit_fault(iommu->registers, 0), 0);
+    bool ok = true;
     uint32_t participant = 0;
     for (uint32_t i = 0; i < iommu->stage_count && ok; i++)
-        ok = connect(iommu, netlist, iom_register_unit_participant(iommu->registers, participant++),
+        ok = connect(iommu, netlist, iom_fanout_participant(iommu->fanout, participant++),
                      iom_stage_port(iommu->stages[i], IOM_STAGE_CONTROL), 0);
-    ok = ok && connect(iommu, netlist, iom_register_unit_participant(iommu->registers, participant++),
+    ok = ok && connect(iommu, netlist, iom_fanout_participant(iommu->fanout, participant++),
                        iom_walker_port(iommu->walker, IOM_WALKER_CONTROL), 0);
     if (ok && iommu->psc_unit != NULL)
-        ok = connect(iommu, netlist, iom_register_unit_participant(iommu->registers, participant++),
+        ok = connect(iommu, netlist, iom_fanout_participant(iommu->fanout, participant++),
                      iom_psc_unit_control(iommu->psc_unit), 0);
     return ok;
+}
+
+static bool connect_registers(struct iom_iommu *iommu, struct iom_netlist *netlist)
+{
+    struct iom_register_unit *registers = iommu->registers;
+    struct iom_command_queue *queue = iommu->queue;
+    return connect(iommu, netlist, iom_stage_port(iommu->stages[0], IOM_STAGE_FAULT),
+                   iom_register_unit_fault(registers, 0), 0) &&
+           connect(iommu, netlist, iom_register_unit_fanout(registers),
+                   iom_fanout_source(iommu->fanout, SOURCE_REGISTERS), 0) &&
+           connect(iommu, netlist, iom_register_unit_queue(registers),
+                   iom_command_queue_port(queue, IOM_COMMAND_QUEUE_SETUP), 0) &&
+           connect(iommu, netlist, iom_command_queue_port(queue, IOM_COMMAND_QUEUE_EVENTS),
+                   iom_register_unit_event(registers, EVENT_QUEUE), 0) &&
+           connect(iommu, netlist, iom_command_queue_port(queue, IOM_COMMAND_QUEUE_FANOUT),
+                   iom_fanout_source(iommu->fanout, SOURCE_QUEUE), 0) &&
+           connect(iommu, netlist, iom_fanout_events(iommu->fanout),
+                   iom_register_unit_event(registers, EVENT_FANOUT), 0) &&
+           connect_participants(iommu, netlist);
+}
+
+// Each side may be left to the caller.
+static bool connect_memory(struct iom_iommu *iommu, struct iom_netlist *netlist, struct iom_port *dma,
+                           struct iom_port *table, struct iom_port *queue)
+{
+    uint32_t depth = iommu->config.memory_queue_depth;
+    bool ok = dma == NULL ||
+              connect(iommu, netlist, iom_stage_port(iommu->stages[0], IOM_STAGE_MEMORY), dma, depth);
+    ok = ok && (table == NULL ||
+                connect(iommu, netlist, iom_walker_port(iommu->walker, IOM_WALKER_MEMORY), table, depth));
+    return ok && (queue == NULL ||
+                  connect(iommu, netlist, iom_command_queue_port(iommu->queue, IOM_COMMAND_QUEUE_MEMORY),
+                          queue, depth));
 }
 
 static bool add_units(struct iom_iommu *iommu, struct iom_netlist *netlist)
@@ -224,35 +330,62 @@ static bool add_units(struct iom_iommu *iommu, struct iom_netlist *netlist)
     ok = ok && iom_netlist_add(netlist, iom_walker_unit(iommu->walker));
     if (ok && iommu->psc_unit != NULL)
         ok = iom_netlist_add(netlist, iom_psc_unit_unit(iommu->psc_unit));
-    return ok && iom_netlist_add(netlist, iom_register_unit_unit(iommu->registers));
+    return ok && iom_netlist_add(netlist, iom_register_unit_unit(iommu->registers)) &&
+           iom_netlist_add(netlist, iom_command_queue_unit(iommu->queue)) &&
+           iom_netlist_add(netlist, iom_fanout_unit(iommu->fanout));
+}
+
+// Lets the hazard tracker see what the caches drop and overwrite.
+static void watch_caches(struct iom_iommu *iommu)
+{
+    static const enum iom_tracked_cache kinds[IOM_LOOKUP_COUNT] = {
+        [IOM_LOOKUP_CONTEXT] = IOM_TRACKED_CONTEXT,
+        [IOM_LOOKUP_PASID] = IOM_TRACKED_PASID,
+        [IOM_LOOKUP_IOTLB] = IOM_TRACKED_IOTLB,
+    };
+    struct iom_tracker *tracker = iommu->config.tracker;
+    if (tracker == NULL)
+        return;
+    for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++) {
+        enum iom_lookup lookup = (enum iom_lookup)which;
+        struct iom_cache *cache = iom_stage_cache(iom_iommu_owner(iommu, lookup), lookup);
+        if (cache != NULL)
+            iom_tracker_watch_cache(tracker, cache, kinds[which], 0, iommu->arch.iommu);
+    }
+    for (uint8_t stage = 1; stage <= 2; stage++) {
+        for (uint8_t level = 2; level < IOM_PSC_LEVELS; level++) {
+            struct iom_cache *cache = iom_psc_cache(iom_iommu_psc(iommu), stage, level);
+            if (cache != NULL)
+                iom_tracker_watch_cache(tracker, cache, IOM_TRACKED_PSC,
+                                        (stage - 1u) * IOM_PSC_LEVELS + level, iommu->arch.iommu);
+        }
+    }
 }
 
 const char *iom_iommu_init(struct iom_iommu *iommu, const struct iom_iommu_config *config, const char *name,
                            struct iom_netlist *netlist, struct iom_port *memory_dma,
-                           struct iom_port *memory_table)
+                           struct iom_port *memory_table, struct iom_port *memory_queue)
 {
     memset(iommu, 0, sizeof *iommu);
     iommu->config = *config;
     iommu->arch = *config->arch;
     complete_tags(&iommu->config);
+    make_plan(iommu);
     const char *error = check_geometries(&iommu->config);
     if (error != NULL)
         return error;
     bool ok = make_stages(iommu, name) && make_walker(iommu, name) && make_registers(iommu, name) &&
-              add_units(iommu, netlist) && connect_stages(iommu, netlist) &&
-              connect_registers(iommu, netlist);
-    if (ok && memory_dma != NULL)
-        ok = connect(iommu, netlist, iom_stage_port(iommu->stages[0], IOM_STAGE_MEMORY), memory_dma,
-                     config->memory_queue_depth);
-    if (ok && memory_table != NULL)
-        ok = connect(iommu, netlist, iom_walker_port(iommu->walker, IOM_WALKER_MEMORY), memory_table,
-                     config->memory_queue_depth);
+              make_queue(iommu, name) && make_fanout(iommu, name) && add_units(iommu, netlist) &&
+              connect_stages(iommu, netlist) && connect_registers(iommu, netlist) &&
+              connect_memory(iommu, netlist, memory_dma, memory_table, memory_queue);
     if (ok && iommu->psc_unit != NULL)
         ok = connect(iommu, netlist, iom_walker_port(iommu->walker, IOM_WALKER_PSC),
                      iom_psc_unit_input(iommu->psc_unit), config->walkers);
-    if (ok)
-        iom_iommu_sync_view(iommu);
-    return ok ? NULL : "out of memory";
+    if (!ok)
+        return "out of memory";
+    watch_caches(iommu);
+    iom_iommu_sync_view(iommu);
+    return NULL;
 }
 
 void iom_iommu_free(struct iom_iommu *iommu)
@@ -262,6 +395,8 @@ void iom_iommu_free(struct iom_iommu *iommu)
     iom_walker_destroy(iommu->walker);
     iom_psc_unit_destroy(iommu->psc_unit);
     iom_register_unit_destroy(iommu->registers);
+    iom_command_queue_destroy(iommu->queue);
+    iom_fanout_destroy(iommu->fanout);
     memset(iommu, 0, sizeof *iommu);
 }
 
@@ -270,6 +405,11 @@ void iom_iommu_free(struct iom_iommu *iommu)
 struct iom_port *iom_iommu_input(struct iom_iommu *iommu, uint32_t index)
 {
     return iom_stage_input(iommu->stages[0], index);
+}
+
+struct iom_port *iom_iommu_ats_port(struct iom_iommu *iommu, uint32_t index)
+{
+    return iom_fanout_device(iommu->fanout, index);
 }
 
 struct iom_stage *iom_iommu_front(struct iom_iommu *iommu)
@@ -294,6 +434,12 @@ void iom_iommu_sync_view(struct iom_iommu *iommu)
     for (uint32_t i = 0; i < iommu->stage_count; i++)
         iom_stage_set_view(iommu->stages[i], &view);
     iom_walker_set_view(iommu->walker, &view);
+    if (iommu->arch.ops->queue == NULL)
+        return;
+    struct iom_queue_setup setup;
+    memset(&setup, 0, sizeof setup);
+    iommu->arch.ops->queue(&iommu->arch, iom_register_unit_state(iommu->registers), &setup);
+    iom_command_queue_set_up(iommu->queue, &setup);
 }
 
 void iom_iommu_flush(struct iom_iommu *iommu, iom_cycle now)

@@ -7,10 +7,18 @@
 //   chained   front (order) -> context cache -> PASID cache -> IOTLB, each a unit of its own with its own
 //             miss table -> walker -> paging-structure cache unit, memory
 //
-// Both add a register unit, connected to every unit that depends on register state.
+// Both add a register unit, a command queue and the fan-out, through which the two reach every unit that
+// depends on register state or holds cached state, and device TLBs:
+//
+//   registers ──> fan-out ──> front (participant 0), other stages, walker, paging-structure cache unit
+//       │ ^          ^  └───> device TLBs (iom_iommu_ats_port)
+//       v │          │
+//     command queue ─┘ ──> memory
 #ifndef IOM_CORE_IOMMU_H
 #define IOM_CORE_IOMMU_H
 
+#include "core/command_queue.h"
+#include "core/fanout.h"
 #include "core/netlist.h"
 #include "core/register_unit.h"
 #include "core/stage.h"
@@ -51,6 +59,15 @@ struct iom_iommu_config {
     uint64_t step_cycles;
     struct iom_psc_config psc; ///< geometries; match and index fields are set here
     uint32_t psc_lookups_per_cycle;
+    // Commands and invalidations. What an invalidation costs is in lookup[].invalidate and psc.invalidate
+    uint32_t queue_prefetch_commands; ///< 0 counts as 1, also in the next two
+    uint64_t queue_decode_cycles;
+    uint32_t queue_max_in_flight;
+    bool queue_in_order;
+    uint32_t ats_devices;        ///< device TLBs
+    const uint32_t *ats_streams; ///< requester of each (read by iom_iommu_init only)
+    uint64_t ats_timeout_cycles; ///< of a device TLB invalidation, 0 = wait for ever
+    struct iom_tracker *tracker; ///< handed to all units; may be null
     // Memory ports
     uint32_t memory_queue_depth; ///< request slots at the memory unit, per port
     uint64_t seed;
@@ -62,11 +79,14 @@ struct iom_iommu_config {
 struct iom_iommu {
     struct iom_arch arch; ///< copy; units point here
     struct iom_iommu_config config;
+    struct iom_invalidate_plan plan; ///< what an invalidation costs
     struct iom_stage *stages[IOM_IOMMU_STAGES];
     uint32_t stage_count;
     struct iom_walker *walker;
     struct iom_psc_unit *psc_unit; ///< chained only
     struct iom_register_unit *registers;
+    struct iom_command_queue *queue;
+    struct iom_fanout *fanout;
 };
 
 /// Completes cache configurations: which tag fields each kind of cache compares and indexes by.
@@ -74,23 +94,26 @@ void iom_iommu_lookup_tags(enum iom_lookup which, enum iom_tagging tagging, stru
 void iom_iommu_psc_tags(uint8_t stage, struct iom_cache_config *cache);
 
 /// Makes the units of an IOMMU called `name` ("iommu0"), adds them to `netlist` and connects them with
-/// each other, and with the memory unit through the two responder ports given (null: that side is left to
-/// the caller). Returns null on success,
-/// else a static text (memory out, or which cache geometry is unusable); iom_iommu_free afterwards.
+/// each other, and with the memory unit through the three responder ports given: translated DMA, table
+/// accesses, command queue (null: that side is left to the caller). Returns null on success, else a static
+/// text (memory out, or which cache geometry is unusable); iom_iommu_free afterwards.
 const char *iom_iommu_init(struct iom_iommu *iommu, const struct iom_iommu_config *config, const char *name,
                            struct iom_netlist *netlist, struct iom_port *memory_dma,
-                           struct iom_port *memory_table);
+                           struct iom_port *memory_table, struct iom_port *memory_queue);
 /// Frees the units (after the netlist).
 void iom_iommu_free(struct iom_iommu *iommu);
 
 /// The input a device (or link) connects its requester port to.
 struct iom_port *iom_iommu_input(struct iom_iommu *iommu, uint32_t index);
+/// Where the invalidation port of device TLB `index` (or its link) is connected: requester.
+struct iom_port *iom_iommu_ats_port(struct iom_iommu *iommu, uint32_t index);
 /// The front end, and the stage that owns a look-up.
 struct iom_stage *iom_iommu_front(struct iom_iommu *iommu);
 struct iom_stage *iom_iommu_owner(struct iom_iommu *iommu, enum iom_lookup which);
 /// The paging-structure caches, wherever they are.
 struct iom_psc *iom_iommu_psc(struct iom_iommu *iommu);
-/// Reads the view from the registers and gives it to all units, outside the simulation.
+/// Reads the view from the registers and gives it to all units, and the registers of the command queue to it,
+/// outside the simulation.
 void iom_iommu_sync_view(struct iom_iommu *iommu);
 /// Empties all caches, outside the simulation while nothing is under way.
 void iom_iommu_flush(struct iom_iommu *iommu, iom_cycle now);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/tracker.h"
+
 struct iom_memory {
     struct iom_unit unit; // first member: the unit is the memory
     struct iom_memory_config config;
@@ -22,7 +24,16 @@ struct iom_memory {
     // Accepted in this cycle, waiting for writes of the same cycle to take effect.
     struct accepted *accepted;
     uint32_t accepted_count, accepted_capacity;
+    // Processors that wait for a word to change.
+    struct watch *watches;
+    uint32_t watch_count, watch_capacity;
     struct iom_memory_stats stats;
+};
+
+struct watch {
+    struct iom_memory_access *access;
+    uint32_t port;
+    bool due; // to be compared at the end of the cycle
 };
 
 struct accepted {
@@ -39,11 +50,66 @@ static bool is_dma(const struct iom_msg *msg)
     return msg->kind == IOM_MSG_DMA;
 }
 
+static bool is_watch(const struct iom_msg *msg)
+{
+    return msg->kind == IOM_MSG_MEMORY &&
+           ((const struct iom_memory_access *)(const void *)msg)->op == IOM_MEMORY_WATCH;
+}
+
 static uint32_t bytes_of(const struct iom_msg *msg)
 {
     if (is_dma(msg))
         return ((const struct iom_dma *)(const void *)msg)->x.bytes;
     return ((const struct iom_memory_access *)(const void *)msg)->bytes;
+}
+
+// ---- watches ----------------------------------------------------------------------------------------
+
+static void add_watch(struct iom_memory *memory, struct iom_msg *msg, uint32_t port)
+{
+    if (memory->watch_count == memory->watch_capacity) {
+        uint32_t wanted = memory->watch_capacity != 0 ? memory->watch_capacity * 2 : 4;
+        struct watch *grown = realloc(memory->watches, wanted * sizeof *grown);
+        if (grown == NULL)
+            abort(); // one per waiting thread of a host
+        memory->watches = grown;
+        memory->watch_capacity = wanted;
+    }
+    memory->watches[memory->watch_count++] =
+        (struct watch){(struct iom_memory_access *)(void *)msg, port, true};
+}
+
+static void note_change(struct iom_memory *memory, uint64_t address, uint64_t bytes)
+{
+    for (uint32_t i = 0; i < memory->watch_count; i++) {
+        const struct iom_memory_access *access = memory->watches[i].access;
+        if (access->address < address + bytes && address < access->address + access->bytes)
+            memory->watches[i].due = true;
+    }
+}
+
+// Answers the watches whose word is not what they expect any more; all writes of the cycle are done.
+static void settle_watches(struct iom_memory *memory, iom_cycle now)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < memory->watch_count; i++) {
+        struct watch watch = memory->watches[i];
+        struct iom_memory_access *access = watch.access;
+        uint64_t found = 0;
+        if (watch.due)
+            access->error = !iom_memory_image_read(memory->image, access->address, &found, access->bytes);
+        if (!watch.due || (!access->error && found == access->expected)) {
+            watch.due = false;
+            memory->watches[kept++] = watch;
+            continue;
+        }
+        access->data[0] = found;
+        access->data[1] = now;
+        memory->stats.errors += access->error;
+        iom_port_send(&memory->ports[watch.port], &access->msg,
+                      now + iom_unit_ticks(&memory->unit, memory->config.latency_cycles));
+    }
+    memory->watch_count = kept;
 }
 
 // ---- DRAM slots -------------------------------------------------------------------------------------
@@ -137,6 +203,10 @@ static bool accept_from(struct iom_memory *memory, uint32_t index, iom_cycle now
         return false;
     iom_port_pop(port);
     iom_port_return_credit(port, now);
+    if (is_watch(msg)) {
+        add_watch(memory, msg, index);
+        return true;
+    }
     if (memory->accepted_count == memory->accepted_capacity) {
         uint32_t wanted = memory->accepted_capacity * 2;
         struct accepted *grown = realloc(memory->accepted, wanted * sizeof *grown);
@@ -168,18 +238,23 @@ static void accept_all(struct iom_memory *memory, iom_cycle now)
 
 // ---- effects ----------------------------------------------------------------------------------------
 
-static void write_access(struct iom_memory *memory, struct iom_memory_access *access)
+static void write_access(struct iom_memory *memory, struct iom_memory_access *access, iom_cycle now)
 {
     memory->stats.table_writes++;
     if (access->op == IOM_MEMORY_WRITE) {
+        iom_tracker_write(memory->config.tracker, now, (enum iom_write_origin)access->origin, access->address,
+                          access->bytes, access->data);
         access->error = !iom_memory_image_write(memory->image, access->address, access->data, access->bytes);
         return;
     }
     uint64_t found = 0;
     access->error = !iom_memory_image_read(memory->image, access->address, &found, sizeof found);
-    if (!access->error && found == access->expected)
+    if (!access->error && found == access->expected) {
+        iom_tracker_write(memory->config.tracker, now, IOM_WRITE_FLAGS, access->address,
+                          sizeof access->desired, &access->desired);
         access->error =
             !iom_memory_image_write(memory->image, access->address, &access->desired, sizeof access->desired);
+    }
     access->data[0] = found;
 }
 
@@ -187,7 +262,8 @@ static bool is_write(const struct iom_msg *msg)
 {
     if (is_dma(msg))
         return (((const struct iom_dma *)(const void *)msg)->x.flags & IOM_REQ_WRITE) != 0;
-    return ((const struct iom_memory_access *)(const void *)msg)->op != IOM_MEMORY_READ;
+    uint8_t op = ((const struct iom_memory_access *)(const void *)msg)->op;
+    return op == IOM_MEMORY_WRITE || op == IOM_MEMORY_CAS;
 }
 
 static void perform(struct iom_memory *memory, struct iom_msg *msg, bool write, iom_cycle now)
@@ -196,6 +272,10 @@ static void perform(struct iom_memory *memory, struct iom_msg *msg, bool write, 
     if (is_dma(msg)) {
         struct iom_dma *dma = (struct iom_dma *)(void *)msg;
         dma->visible = now;
+        iom_tracker_visible(memory->config.tracker, now, dma);
+        if (write && dma->data != NULL)
+            iom_tracker_write(memory->config.tracker, now, IOM_WRITE_DMA, dma->x.leaf.output, dma->x.bytes,
+                              dma->data);
         memory->stats.dma_bytes += dma->x.bytes;
         *(write ? &memory->stats.dma_writes : &memory->stats.dma_reads) += 1;
         if (dma->data == NULL)
@@ -208,15 +288,23 @@ static void perform(struct iom_memory *memory, struct iom_msg *msg, bool write, 
     } else {
         struct iom_memory_access *access = (struct iom_memory_access *)(void *)msg;
         if (write) {
-            write_access(memory, access);
+            write_access(memory, access, now);
         } else {
             memory->stats.table_reads++;
             access->error =
                 !iom_memory_image_read(memory->image, access->address, access->data, access->bytes);
+            if (memory->config.tracker != NULL)
+                access->node = iom_tracker_read(memory->config.tracker, now, access->node, access->address,
+                                                access->bytes);
         }
         error = access->error;
     }
     memory->stats.errors += error;
+    if (memory->watch_count != 0 && write)
+        note_change(memory,
+                    is_dma(msg) ? ((struct iom_dma *)(void *)msg)->x.leaf.output
+                                : ((struct iom_memory_access *)(void *)msg)->address,
+                    bytes_of(msg));
 }
 
 // When an access that waits now can be accepted, IOM_NEVER if none waits.
@@ -251,6 +339,10 @@ static void accept_one(struct iom_memory *memory, iom_cycle now)
         memory->turn = index;
         iom_port_pop(port);
         iom_port_return_credit(port, now);
+        if (is_watch(msg)) {
+            add_watch(memory, msg, (uint32_t)(port - memory->ports));
+            return;
+        }
         iom_cycle depart = start_access(memory, msg, IOM_CACHE_MISS, now);
         perform(memory, msg, is_write(msg), now);
         iom_port_send(port, msg, depart);
@@ -264,6 +356,8 @@ static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
     retire_flights(memory, now);
     if (memory->config.bytes_per_cycle != 0 && memory->llc == NULL) {
         accept_one(memory, now);
+        if (memory->watch_count != 0)
+            settle_watches(memory, now);
         return next_acceptance(memory, now);
     }
     accept_all(memory, now);
@@ -280,6 +374,8 @@ static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
         iom_port_send(&memory->ports[memory->accepted[i].port], memory->accepted[i].msg,
                       memory->accepted[i].depart);
     memory->accepted_count = 0;
+    if (memory->watch_count != 0)
+        settle_watches(memory, now);
     return next_acceptance(memory, now);
 }
 
@@ -351,6 +447,7 @@ void iom_memory_destroy(struct iom_memory *memory)
     free(memory->ports);
     free(memory->flight);
     free(memory->accepted);
+    free(memory->watches);
     free(memory);
 }
 

@@ -30,6 +30,10 @@ enum iom_memory_op {
     IOM_MEMORY_READ,
     IOM_MEMORY_WRITE,
     IOM_MEMORY_CAS, ///< 8 bytes: if equal to `expected` store `desired`; data[0] = what was there
+    /// A processor's copy of up to 8 bytes that it looks at again and again: answered when memory holds
+    /// something else than `expected` (at once if it does). data[0] = what, data[1] = the cycle in which
+    /// it changed. Takes no bandwidth and no slot; the answer departs latency_cycles after the change.
+    IOM_MEMORY_WATCH,
 };
 
 struct iom_memory_access {
@@ -42,6 +46,7 @@ struct iom_memory_access {
     uint8_t op;                        ///< enum iom_memory_op
     uint8_t bytes;                     ///< 1 to 64
     uint8_t error;                     ///< result: 1 = the address does not answer
+    uint8_t origin;                    ///< WRITE: enum iom_write_origin (core/tracker.h); 0 = software
 };
 
 struct iom_tracker;

@@ -123,26 +123,62 @@ void iom_miss_table_release(struct iom_miss_table *table, int32_t index)
     table->used--;
 }
 
+// The page is known, the range does not contain it: remember the range.
+static bool misses_range(struct iom_miss *miss, const struct iom_cache_match *match)
+{
+    uint64_t first = iom_align_down(miss->key.address, IOM_PAGE_LOG2);
+    if (match->first > match->last)
+        return true;
+    if (first <= match->last && first + (IOM_PAGE_BYTES - 1) >= match->first)
+        return false;
+    miss->doubt_first = miss->doubtful ? iom_min_u64(miss->doubt_first, match->first) : match->first;
+    miss->doubt_last = miss->doubtful ? iom_max_u64(miss->doubt_last, match->last) : match->last;
+    miss->doubtful = true;
+    return true;
+}
+
+static uint32_t poison(struct iom_miss_table *table, uint8_t what, const struct iom_cache_match *match,
+                       uint32_t known_fields, bool pages_only)
+{
+    struct iom_cache_match narrowed = *match;
+    narrowed.fields &= known_fields & ~(uint32_t)IOM_TAG_ADDRESS;
+    // Whether it will be global is not known yet.
+    narrowed.keep_global = false;
+    if (match->global_matches)
+        narrowed.fields &= ~(uint32_t)(IOM_TAG_SUBSTREAM | IOM_TAG_ASID);
+    bool by_page = pages_only && match->fields & known_fields & IOM_TAG_ADDRESS;
+    uint32_t poisoned = 0;
+    for (uint32_t i = 0, left = table->used; left != 0; i++) {
+        struct iom_miss *miss = &table->entries[i];
+        if (!miss->used)
+            continue;
+        left--;
+        if (miss->what != what || miss->poisoned || !iom_tag_matches(&miss->key, &narrowed) ||
+            (by_page && misses_range(miss, match)))
+            continue;
+        miss->poisoned = true;
+        poisoned++;
+    }
+    return poisoned;
+}
+
 uint32_t iom_miss_table_poison(struct iom_miss_table *table, uint8_t what,
                                const struct iom_cache_match *match, uint32_t known_fields)
 {
-    struct iom_cache_match narrowed = *match;
-    narrowed.fields &= known_fields;
-    narrowed.keep_global = false; // whether it will be global is not known yet
-    uint32_t poisoned = 0;
-    for (uint32_t i = 0; i < table->capacity; i++) {
-        struct iom_miss *miss = &table->entries[i];
-        if (!miss->used || miss->what != what || miss->poisoned)
-            continue;
-        // The size is not known: any page that may hold the address counts, up to the largest that a
-        // table level can map. Comparing the 4 KiB page alone would miss a large page.
-        struct iom_tag tag = miss->key;
-        tag.size_log2 = 64;
-        tag.global = 0;
-        if (iom_tag_matches(&tag, &narrowed)) {
-            miss->poisoned = true;
-            poisoned++;
-        }
-    }
-    return poisoned;
+    return poison(table, what, match, known_fields, false);
+}
+
+uint32_t iom_miss_table_poison_pages(struct iom_miss_table *table, uint8_t what,
+                                     const struct iom_cache_match *match, uint32_t known_fields)
+{
+    return poison(table, what, match, known_fields, true);
+}
+
+bool iom_miss_spoiled(const struct iom_miss *miss, const struct iom_tag *filled)
+{
+    if (!miss->doubtful)
+        return false;
+    uint64_t first = iom_align_down(filled->address, filled->size_log2);
+    uint64_t last = first | iom_low_bits(UINT64_MAX, filled->size_log2);
+    return first <= miss->doubt_last && last >= miss->doubt_first;
 }

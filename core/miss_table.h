@@ -24,6 +24,8 @@ struct iom_miss {
     uint8_t what;                 ///< enum iom_lookup
     bool used;
     bool poisoned; ///< what the walk read may have been invalidated since
+    bool doubtful; ///< [doubt_first, doubt_last] was invalidated since: poisons a page that overlaps it
+    uint64_t doubt_first, doubt_last;
 };
 
 struct iom_miss_table {
@@ -56,10 +58,21 @@ bool iom_miss_table_merge(struct iom_miss_table *table, int32_t index, struct io
 /// Frees an entry whose requests have been taken over.
 void iom_miss_table_release(struct iom_miss_table *table, int32_t index);
 
-/// Poisons every entry of look-up `what` that `match` covers. What a walk under way does not know yet
-/// (domain, address space, size, before the tables are read) counts as matching.
+/// Poisons every entry of look-up `what` that `match` covers by its tags, whatever its addresses: the page
+/// under way may turn out to be so large that it reaches into the range, and the tables on the way to it
+/// cover more than the page. What a walk under way does not know yet (all but `known_fields`) counts as
+/// matching. Returns how many were poisoned now.
 uint32_t iom_miss_table_poison(struct iom_miss_table *table, uint8_t what,
                                const struct iom_cache_match *match, uint32_t known_fields);
+
+/// The same where only translations of the range have changed, not the tables on the way to them: an entry
+/// whose 4 KiB page lies outside the range of `match` is not poisoned. It remembers the range (the hull of
+/// several), and iom_miss_spoiled says, once the size of the page is known, whether it was reached.
+uint32_t iom_miss_table_poison_pages(struct iom_miss_table *table, uint8_t what,
+                                     const struct iom_cache_match *match, uint32_t known_fields);
+
+/// Does what the walk brought, an entry with this tag, fall into a range invalidated meanwhile?
+bool iom_miss_spoiled(const struct iom_miss *miss, const struct iom_tag *filled);
 
 #ifdef __cplusplus
 }

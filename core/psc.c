@@ -7,10 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/tracker.h"
+
 struct iom_psc {
     struct iom_cache *cache[2][IOM_PSC_LEVELS];
     struct iom_cache_counts base[2][IOM_PSC_LEVELS];
     struct iom_psc_stats stats;
+    struct iom_tracker *tracker;
 };
 
 #define IOM_STAT_OWNER struct iom_psc_stats
@@ -21,6 +24,7 @@ struct iom_psc *iom_psc_create(const struct iom_psc_config *config, const char *
     struct iom_psc *psc = calloc(1, sizeof *psc);
     if (psc == NULL)
         return NULL;
+    psc->tracker = config->tracker;
     for (unsigned stage = 0; stage < 2; stage++) {
         for (unsigned level = 2; level < IOM_PSC_LEVELS; level++) {
             struct iom_cache_config cache = config->cache[stage][level];
@@ -68,6 +72,16 @@ static void count_hit(struct iom_psc *psc, uint8_t level)
     ++*counters[level];
 }
 
+static void sync_all(struct iom_psc *psc, iom_cycle cycle)
+{
+    for (unsigned stage = 0; stage < 2; stage++) {
+        for (unsigned level = 2; level < IOM_PSC_LEVELS; level++) {
+            if (psc->cache[stage][level] != NULL)
+                iom_cache_sync(psc->cache[stage][level], cycle);
+        }
+    }
+}
+
 void iom_psc_look_up(struct iom_psc *psc, iom_cycle now, struct iom_psc_probe *probe)
 {
     probe->hit_level = 0;
@@ -83,6 +97,7 @@ void iom_psc_look_up(struct iom_psc *psc, iom_cycle now, struct iom_psc_probe *p
         memcpy(&probe->entry, iom_cache_payload(cache, slot), sizeof probe->entry);
         probe->hit_level = level;
         iom_cache_touch(cache, now, slot);
+        iom_tracker_keep(psc->tracker, probe->entry.node);
         break;
     }
     count_hit(psc, probe->hit_level);
@@ -105,12 +120,51 @@ static void invalidate_levels(struct iom_psc *psc, iom_cycle now, const struct i
     }
 }
 
-void iom_psc_invalidate(struct iom_psc *psc, iom_cycle now, const struct iom_invalidation *invalidation)
+static uint64_t invalidated(const struct iom_psc *psc)
 {
+    uint64_t total = 0;
+    for (unsigned stage = 0; stage < 2; stage++) {
+        for (unsigned level = 2; level < IOM_PSC_LEVELS; level++) {
+            if (psc->cache[stage][level] != NULL)
+                total += iom_cache_counts_of(psc->cache[stage][level])->invalidated;
+        }
+    }
+    return total;
+}
+
+uint32_t iom_psc_invalidate(struct iom_psc *psc, iom_cycle now, const struct iom_invalidation *invalidation)
+{
+    sync_all(psc, now);
+    uint64_t before = invalidated(psc);
     for (unsigned i = 0; i < invalidation->parts; i++) {
         if (invalidation->part[i].targets & IOM_INVALIDATE_PSC)
             invalidate_levels(psc, now, &invalidation->part[i].match);
     }
+    sync_all(psc, now + 1);
+    return (uint32_t)(invalidated(psc) - before);
+}
+
+void iom_psc_count_invalidation(struct iom_psc *psc, uint64_t cycles, uint64_t blocked)
+{
+    psc->stats.invalidations++;
+    psc->stats.invalidate_cycles += cycles;
+    psc->stats.blocked_cycles += blocked;
+}
+
+void iom_psc_count_late_fill(struct iom_psc *psc)
+{
+    psc->stats.late_fills++;
+}
+
+void iom_psc_plan(const struct iom_psc_config *config, struct iom_invalidate_plan *plan)
+{
+    if (config->plan != NULL) {
+        *plan = *config->plan;
+        return;
+    }
+    memset(plan, 0, sizeof *plan);
+    plan->psc.cost = config->invalidate;
+    memcpy(plan->psc.cache, config->cache, sizeof plan->psc.cache);
 }
 
 void iom_psc_invalidate_all(struct iom_psc *psc, iom_cycle now)

@@ -121,7 +121,7 @@ struct iom_flush {
     uint64_t iova;         ///< aligned to the range
     uint8_t pages_log2;    ///< log2 of the number of 4 KiB pages
     bool leaf_only;        ///< only leaf entries were changed: paging-structure caches may keep theirs
-    uint8_t function_mask; ///< CONTEXT_DEVICE: low function bits ignored, 0 to 3
+    uint8_t function_mask; ///< CONTEXT_DEVICE: function bits ignored, 0 none, 1 bit 2, 2 bits 2:1, 3 all
     uint8_t queue_depth;   ///< DEVICE_*: invalidations the device takes at once, 0 = 32
 };
 
@@ -145,6 +145,8 @@ struct iom_queue_registers {
     uint32_t error_fatal;       ///< bits: a command was refused (head stays); write them back to go on
     uint32_t error_timeout;     ///< bits: a device did not answer; pending syncs were aborted
     uint32_t head_offset;       ///< 8-byte register: byte offset of the next command to fetch
+    uint32_t timeout_offset;    ///< 8-byte register that names the requester that did not answer, 0 = none
+    uint8_t timeout_shift;      ///< its 16 bits begin there
 };
 
 struct iom_software_ops {
@@ -160,6 +162,9 @@ struct iom_software_ops {
     enum iom_software_result (*attach)(struct iom_software *software, uint32_t source, uint32_t pasid,
                                        uint32_t domain, enum iom_software_kind kind);
     enum iom_software_result (*detach)(struct iom_software *software, uint32_t source, uint32_t pasid);
+    /// The domain that (source, pasid) is attached to, from the shadow. False if it is not attached.
+    bool (*attachment)(const struct iom_software *software, uint32_t source, uint32_t pasid,
+                       uint32_t *domain);
 
     /// Maps one page of 2^size_log2 bytes; both addresses are aligned to it. `permissions` holds
     /// IOM_PERM_READ, IOM_PERM_WRITE, IOM_PERM_EXEC. A larger page replaces tables in its place that map

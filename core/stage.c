@@ -25,7 +25,7 @@ static void take_response(struct iom_stage *stage, unsigned port, struct iom_msg
         iom_stage_complete(stage, iom_dma_of(msg), now);
         break;
     default: // IOM_STAGE_CONTROL; nothing comes back from IOM_STAGE_FAULT
-        iom_fifo_push(&stage->controls, msg);
+        iom_stage_take_control(stage, (struct iom_control *)(void *)msg);
         break;
     }
 }
@@ -63,8 +63,15 @@ static void enter(struct iom_stage *stage, struct iom_dma *dma)
     dma->missed = 0;
     dma->ordered = 0;
     dma->visible = 0;
-    dma->used = 0;
     dma->memory_error = 0;
+    dma->restarts = 0;
+    dma->looked_up = IOM_NEVER;
+    dma->x.context.node = 0;
+    dma->x.leaf.node = 0;
+    dma->held = 0;
+    if (!(dma->x.flags & IOM_REQ_TRANSLATED))
+        dma->used = dma->used_context = 0; // else the device TLB's entry is what it has used so far
+    iom_stage_enter_epoch(stage, dma);
     stage->config.arch->ops->enter(stage->config.arch, &stage->view, &dma->x);
 }
 
@@ -157,23 +164,6 @@ static void take_inputs(struct iom_stage *stage, iom_cycle now)
     }
 }
 
-// Rule 4: what was read in this cycle saw the old state; now it changes.
-static void apply_controls(struct iom_stage *stage, iom_cycle now)
-{
-    struct iom_msg *msg;
-    while ((msg = iom_fifo_pop(&stage->controls)) != NULL) {
-        struct iom_control *control = (struct iom_control *)(void *)msg;
-        stage->changes++;
-        if (control->op == IOM_CONTROL_VIEW) {
-            stage->view = control->view;
-            iom_stage_start_over(stage);
-        } else {
-            iom_stage_invalidate(stage, &control->invalidation, now);
-        }
-        iom_port_send(&stage->ports[IOM_STAGE_CONTROL], msg, now);
-    }
-}
-
 // Is there something that the next cycle's budget could take up?
 static bool wants_next_cycle(const struct iom_stage *stage, iom_cycle now)
 {
@@ -191,6 +181,36 @@ static bool wants_next_cycle(const struct iom_stage *stage, iom_cycle now)
     return false;
 }
 
+// What is to be done apart from looking up: most cycles have none of it.
+static void do_chores(struct iom_stage *stage, iom_cycle now)
+{
+    if (stage->walks_unsent.first != NULL)
+        iom_stage_send_walks(stage, now);
+    if (stage->exits[0].first != NULL || stage->exits[1].first != NULL)
+        iom_stage_send_exits(stage, now);
+    if (!iom_invalidator_idle(&stage->invalidator))
+        iom_stage_begin_control(stage, now);
+}
+
+static void look_up(struct iom_stage *stage, iom_cycle now)
+{
+    if (iom_invalidator_blocks(&stage->invalidator, now) || stage->settled == now)
+        return;
+    if (stage->replays.first != NULL)
+        take_replays(stage, now);
+    if (stage->waiting_inputs != 0 || stage->unit.arrivals & ~RESPONSE_PORTS)
+        take_inputs(stage, now);
+}
+
+// End of the cycle: changes, and what follows from them.
+static void close_cycle(struct iom_stage *stage, iom_cycle now)
+{
+    if (stage->views.first != NULL || !iom_invalidator_idle(&stage->invalidator))
+        iom_stage_end_control(stage, now);
+    if (iom_stage_has_drains(stage))
+        iom_stage_drain(stage, now);
+}
+
 static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
 {
     struct iom_stage *stage = (struct iom_stage *)(void *)unit;
@@ -200,19 +220,18 @@ static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
     }
     if (unit->arrivals & RESPONSE_PORTS)
         take_responses(stage, now);
-    if (stage->walks_unsent.first != NULL)
-        iom_stage_send_walks(stage, now);
-    if (stage->exits[0].first != NULL || stage->exits[1].first != NULL)
-        iom_stage_send_exits(stage, now);
-    if (stage->replays.first != NULL)
-        take_replays(stage, now);
-    if (stage->waiting_inputs != 0 || unit->arrivals & ~RESPONSE_PORTS)
-        take_inputs(stage, now);
-    if (stage->controls.first != NULL)
-        apply_controls(stage, now);
+    do_chores(stage, now);
+    look_up(stage, now);
+    close_cycle(stage, now);
+    iom_cycle wake = iom_invalidator_next(&stage->invalidator, unit, now);
     bool more =
         stage->replays.first != NULL || stage->waiting_inputs != 0 || unit->arrivals & ~RESPONSE_PORTS;
-    return more && wants_next_cycle(stage, now) ? now + unit->period : IOM_NEVER;
+    if (!more || !wants_next_cycle(stage, now))
+        return wake;
+    // The invalidation's own wake-up comes when look-ups may go on.
+    return iom_invalidator_blocks(&stage->invalidator, now + unit->period)
+               ? wake
+               : iom_min_u64(wake, now + unit->period);
 }
 
 static uint64_t outstanding(const struct iom_unit *unit)
@@ -226,10 +245,11 @@ static void describe(const struct iom_unit *unit, char *text, size_t text_bytes)
     snprintf(
         text, text_bytes,
         "holds %llu request(s): %u walk(s) under way, %llu waiting for a walker, %llu to replay, %llu parked "
-        "by ordering",
+        "by ordering, %u drain(s) waiting",
         (unsigned long long)stage->held, (unsigned)stage->misses.used,
         (unsigned long long)stage->walks_unsent.count, (unsigned long long)stage->replays.count,
-        (unsigned long long)(stage->order != NULL ? iom_order_parked(stage->order) : 0));
+        (unsigned long long)(stage->order != NULL ? iom_order_parked(stage->order) : 0),
+        (unsigned)(stage->epochs.waiting + stage->epochs.arrived.count));
 }
 
 // ---- statistics ----------------------------------------------------------------------------------------
@@ -317,6 +337,10 @@ static bool make_caches(struct iom_stage *stage, const char *name)
             continue;
         stage->owned |= 1u << which;
         stage->lookup_ticks[which] = lookup->latency_cycles;
+        if (lookup->quirk_inner_address_misses)
+            lookup->cache.quirks |= IOM_QUIRK_INNER_ADDRESS_MISSES;
+        if (lookup->quirk_first_set_only)
+            lookup->cache.quirks |= IOM_QUIRK_FIRST_SET_ONLY;
         if (lookup->cache.entries == 0)
             continue;
         char path[2 * IOM_NAME_BYTES];
@@ -364,6 +388,7 @@ struct iom_stage *iom_stage_create(const struct iom_stage_config *config, const 
         iom_stage_destroy(stage);
         return NULL;
     }
+    iom_stage_control_init(stage);
     iom_unit_init(&stage->unit, &stage_ops, name, stage->ports, config->inputs + IOM_STAGE_PORTS);
     stage->inputs = stage->ports + IOM_STAGE_PORTS;
     name_ports(stage);

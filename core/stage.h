@@ -24,6 +24,37 @@
 //   on or look up again are taken up before those of the inputs and count against lookups_per_cycle
 //   a request that finds the miss table full, or an entry that takes no more, waits in its input (which is
 //   tried again when a walk is over), the slot of the input is free once its request has been taken up
+//
+// Control messages:
+//   VIEW        takes effect at the end of the cycle of its arrival, in which it is acknowledged
+//   INVALIDATE  one at a time, in the order of arrival. Begun in c, all its targets drop their entries at the
+//               end of c + cost - 1, cost being that of the slowest cache of the IOMMU that it reaches
+//               (core/invalidate_cost.h), and it is acknowledged in that cycle with the number of entries
+//               removed here. Until then entries hit; but while a cache of this stage that is `blocking` is
+//               worked on, the stage takes nothing up. The next one begins in the cycle behind
+//   DRAIN       (front) see below
+//
+// What an invalidation does to requests under way (off without squash_walks):
+//   walks       an entry of the miss table that it covers is poisoned: its fill is dropped, its requests
+//   start
+//               over. If tables on the way to pages were changed too (paging-structure caches are among the
+//               targets) this goes by the tags whatever the address, else by the page that the walk brings
+//   contexts    a request that carries what a context or PASID look-up resolved, from one stage to the next
+//   or
+//               waiting inside, starts over if an invalidation of those, or a new view, has been applied
+//               since its first look-up: a stage behind the front hands it back (IOM_OUTCOME_RETRY)
+// A request that starts over looks up afresh. While there is one that has done so IOM_STAGE_PATIENCE times,
+// the front acknowledges no invalidation and begins none, so that at most one more can be applied before the
+// request is through.
+//
+// Drain: every request belongs to the epoch that was open when the front took it from its input. A DRAIN
+// closes the epoch at the end of the cycle of its arrival, and is acknowledged in the first cycle (that one,
+// if there is nothing to wait for) in which no request of a closed epoch up to its own is outstanding, of
+// those kinds it asks for: writes, and reads (among them translation requests). Translated requests that wait
+// in an input then belong to the closed epoch too, since they use entries of a device TLB. A request is
+// outstanding until the front has its answer from memory, or has answered it without memory; it is globally
+// visible a little before that, when memory accepts it, so a drain errs on the safe side by the way back.
+// At most IOM_STAGE_EPOCHS - 1 epochs are closed at once; a further DRAIN waits for the oldest one.
 #ifndef IOM_CORE_STAGE_H
 #define IOM_CORE_STAGE_H
 
@@ -57,6 +88,11 @@ struct iom_lookup_config {
 
 struct iom_tracker;
 
+/// Drain epochs: the open one and those that are closed and not empty.
+#define IOM_STAGE_EPOCHS 64u
+/// Times a request may start over because of invalidations before it keeps the next one waiting.
+#define IOM_STAGE_PATIENCE 4u
+
 struct iom_stage_config {
     const struct iom_arch *arch;
     struct iom_view view; ///< register view at cycle 0
@@ -67,12 +103,14 @@ struct iom_stage_config {
     uint32_t lookups_per_cycle; ///< requests taken up per cycle
     uint64_t latency_cycles;    ///< pipeline of the stage itself
     struct iom_lookup_config lookup[IOM_LOOKUP_COUNT];
-    uint32_t miss_entries;       ///< walks under way at most
-    uint32_t merges_per_entry;   ///< requests that may join one walk
-    bool hit_under_miss;         ///< off: nothing is taken up while a walk is under way
-    bool replay_after_fill;      ///< requests look up again after a fill instead of taking its result
-    bool squash_walks;           ///< an invalidation poisons walks under way (off: hardware that does not)
-    uint64_t seed;               ///< of random replacement
+    uint32_t miss_entries;     ///< walks under way at most
+    uint32_t merges_per_entry; ///< requests that may join one walk
+    bool hit_under_miss;       ///< off: nothing is taken up while a walk is under way
+    bool replay_after_fill;    ///< requests look up again after a fill instead of taking its result
+    bool squash_walks;         ///< an invalidation poisons walks under way (off: hardware that does not)
+    uint64_t seed;             ///< of random replacement
+    /// Caches of the whole IOMMU; null: those of this stage alone (core/invalidate_cost.h). Copied.
+    const struct iom_invalidate_plan *plan;
     struct iom_tracker *tracker; ///< may be null
 };
 
@@ -101,9 +139,14 @@ enum iom_stage_port {
     X(counter, fault_reports, "faults", "refusals sent to the fault records")                                \
     X(counter, walked, "requests", "requests that waited for at least one walk")                             \
     X(counter, stalls, "stalls", "times a request found the miss table full and had to wait")                \
-    X(counter, replays, "requests", "look-ups taken again after a walk")                                     \
+    X(counter, replays, "requests", "times a request came back from a walk to look up more, or again")       \
+    X(counter, restarts, "requests", "times a request started over because of an invalidation or race")      \
     X(counter, order_waits, "requests", "requests held back by PCIe ordering")                               \
     X(counter, exit_waits, "requests", "requests that waited for a credit of the next unit")                 \
+    X(counter, invalidations, "invalidations", "invalidations that reached a cache of this stage")           \
+    X(counter, invalidate_cycles, "cycles", "cycles they took, from begin to application")                   \
+    X(counter, blocked_cycles, "cycles", "of these: cycles in which look-ups had to wait (blocking caches)") \
+    X(counter, drains, "drains", "drains acknowledged")                                                      \
     X(maximum, most_walks, "walks", "most walks under way at once")                                          \
     X(counter, queueing_cycles, "cycles", "latency part: waiting")                                           \
     X(counter, lookup_cycles, "cycles", "latency part: front end and IOTLB look-ups")                        \

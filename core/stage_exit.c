@@ -62,6 +62,8 @@ static void answer(struct iom_stage *stage, struct iom_dma *dma, iom_cycle when)
 {
     struct iom_port *port = &stage->inputs[iom_msg_pop_route(&dma->msg)];
     stage->held--;
+    if (stage->config.front)
+        iom_stage_leave_epoch(stage, dma);
     iom_port_send(port, &dma->msg, when);
 }
 
@@ -112,6 +114,7 @@ void iom_stage_send_exits(struct iom_stage *stage, iom_cycle now)
 
 void iom_stage_forward(struct iom_stage *stage, struct iom_dma *dma, iom_cycle when, iom_cycle now)
 {
+    iom_stage_keep_context(stage, dma);
     leave(stage, dma, EXIT_NEXT, when, now);
 }
 
@@ -121,6 +124,16 @@ static bool goes_to_memory(const struct iom_stage *stage, const struct iom_dma *
 {
     return (dma->x.outcome == IOM_OUTCOME_ADDRESS || dma->x.outcome == IOM_OUTCOME_BYPASS) &&
            !(dma->x.flags & IOM_REQ_TRANSLATE) && stage->ports[IOM_STAGE_MEMORY].peer != NULL;
+}
+
+// The hazard tracker's interest in a request that does not reach memory ends. A device TLB keeps that in the
+// translation it has been given until the entry is there.
+static void end_tracking(struct iom_stage *stage, struct iom_dma *dma, iom_cycle now)
+{
+    if (stage->config.tracker == NULL ||
+        (dma->keeps_node && dma->x.flags & IOM_REQ_TRANSLATE && dma->x.outcome == IOM_OUTCOME_ADDRESS))
+        return;
+    iom_tracker_answered(stage->config.tracker, now, dma);
 }
 
 // Its turn has come: to memory, or back with an answer that needs no memory.
@@ -136,6 +149,7 @@ static void release(struct iom_stage *stage, struct iom_dma *dma, iom_cycle when
     count_released(stage, dma);
     if (dma->x.outcome == IOM_OUTCOME_FAULT)
         report_fault(stage, dma, when);
+    end_tracking(stage, dma, now);
     answer(stage, dma, when);
 }
 
@@ -144,6 +158,10 @@ void iom_stage_finish(struct iom_stage *stage, struct iom_dma *dma, iom_cycle wh
     if (!stage->config.front) {
         answer(stage, dma, when);
         return;
+    }
+    if (dma->restarts == IOM_STAGE_PATIENCE) {
+        dma->restarts = 0;
+        iom_stage_fed(stage, now);
     }
     if (!dma->ordered) {
         release(stage, dma, when, now);

@@ -1,15 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Inside of the look-up stage, shared by stage.c (life, ports, evaluation), stage_lookup.c (look-ups,
-// misses, fills) and stage_exit.c (order, exits, answers).
+// misses, fills), stage_exit.c (order, exits, answers), stage_control.c (views, invalidations) and
+// stage_drain.c (epochs).
 #ifndef IOM_CORE_STAGE_INTERNAL_H
 #define IOM_CORE_STAGE_INTERNAL_H
 
 #include "core/control.h"
+#include "core/invalidator.h"
 #include "core/miss_table.h"
 #include "core/order.h"
 #include "core/stage.h"
+#include "core/tracker.h"
 #include "core/walk.h"
+
+/// Kinds of requests a drain tells apart.
+enum iom_drain_kind { IOM_DRAIN_READS, IOM_DRAIN_WRITES, IOM_DRAIN_KINDS };
+
+struct iom_epoch {
+    uint32_t outstanding[IOM_DRAIN_KINDS];
+    iom_cycle closed_at;    ///< once closed
+    struct iom_fifo drains; ///< those that closed it, or came later and found the open one empty
+};
+
+/// Epoch e is ring[e % IOM_STAGE_EPOCHS]; first..open - 1 are closed, `open` is open. Numbers run freely.
+struct iom_epochs {
+    struct iom_epoch ring[IOM_STAGE_EPOCHS];
+    uint32_t first, open;
+    uint32_t waiting;        ///< drains in the ring
+    struct iom_fifo arrived; ///< drains not looked at yet, or waiting for a place in the ring
+};
 
 struct iom_stage {
     struct iom_unit unit; // first member: the unit is the stage
@@ -28,7 +48,16 @@ struct iom_stage {
     struct iom_fifo replays;      ///< requests to be looked up again
     struct iom_fifo walks_unsent; ///< walks waiting for a credit of the walker
     struct iom_fifo exits[2];     ///< requests waiting for a credit of next [0] or memory [1]
-    struct iom_fifo controls;     ///< control messages to apply at the end of the cycle
+    struct iom_fifo views;        ///< new views, taken over at the end of the cycle
+    struct iom_invalidator invalidator;
+    struct iom_fifo held_acks; ///< invalidations applied, kept back for requests that starve
+    uint32_t starving;         ///< requests inside that have started over too often
+    iom_cycle settled;         ///< last cycle whose look-ups are over: its changes have been applied
+    /// A context resolved before this cycle may be stale (0: none); only behind the front.
+    iom_cycle contexts_from;
+    bool contexts_settling; ///< other stages may still be dropping theirs
+    bool common_plan;       ///< all participants apply an invalidation in the same cycle
+    struct iom_epochs epochs;
 
     uint64_t held;   ///< requests inside (between ingress and exit)
     uint32_t turn;   ///< input asked first
@@ -72,11 +101,56 @@ void iom_stage_resume(struct iom_stage *stage, struct iom_dma *dma, iom_cycle wh
 void iom_stage_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cycle now);
 /// Sends walks that wait for a credit.
 void iom_stage_send_walks(struct iom_stage *stage, iom_cycle now);
-/// Removes entries, poisons walks under way and sends requests that wait inside back to their start.
-void iom_stage_invalidate(struct iom_stage *stage, const struct iom_invalidation *invalidation,
-                          iom_cycle now);
-/// Requests that wait inside forget what they have resolved.
-void iom_stage_start_over(struct iom_stage *stage);
+/// The request forgets what it has resolved; behind the front it goes back (IOM_OUTCOME_RETRY).
+void iom_stage_forget(struct iom_stage *stage, struct iom_dma *dma);
+/// A request that started over too often is through.
+void iom_stage_fed(struct iom_stage *stage, iom_cycle now);
+
+// ---- stage_control.c
+
+void iom_stage_control_init(struct iom_stage *stage);
+/// A control message has arrived.
+void iom_stage_take_control(struct iom_stage *stage, struct iom_control *control);
+/// Before the look-ups of a cycle: may begin an invalidation.
+void iom_stage_begin_control(struct iom_stage *stage, iom_cycle now);
+/// Behind the look-ups of a cycle: applies what is due.
+void iom_stage_end_control(struct iom_stage *stage, iom_cycle now);
+
+// ---- stage_drain.c
+
+/// Is any request of a closed epoch or any drain about?
+static inline bool iom_stage_has_drains(const struct iom_stage *stage)
+{
+    return stage->epochs.waiting != 0 || stage->epochs.arrived.first != NULL;
+}
+/// The front takes a request from its input.
+void iom_stage_enter_epoch(struct iom_stage *stage, struct iom_dma *dma);
+/// The front answers a request.
+void iom_stage_leave_epoch(struct iom_stage *stage, const struct iom_dma *dma);
+/// End of a cycle: closes epochs, acknowledges drains.
+void iom_stage_drain(struct iom_stage *stage, iom_cycle now);
+
+// ---- hazard tracker
+
+/// A request that goes on in a later cycle keeps the context it has resolved alive.
+static inline void iom_stage_keep_context(struct iom_stage *stage, struct iom_dma *dma)
+{
+    struct iom_tracker *tracker = stage->config.tracker;
+    iom_node node = dma->x.context.node;
+    if (tracker == NULL || dma->held == node)
+        return;
+    iom_tracker_keep(tracker, node);
+    iom_tracker_release(tracker, dma->held);
+    dma->held = node;
+}
+/// It needs it no more.
+static inline void iom_stage_drop_context(struct iom_stage *stage, struct iom_dma *dma)
+{
+    if (stage->config.tracker == NULL || dma->held == 0)
+        return;
+    iom_tracker_release(stage->config.tracker, dma->held);
+    dma->held = 0;
+}
 
 /// Which request part a look-up is charged to.
 static inline enum iom_part iom_lookup_part(enum iom_lookup which)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/stage_internal.h"
+#include "core/walk_nodes.h"
 
 // What a sequence of look-ups in one cycle did; booked only when the request is really taken up, since
 // a stalled request will do it all again.
@@ -69,6 +70,15 @@ static uint32_t match_fields(const struct iom_stage *stage, enum iom_lookup whic
     return stage->config.lookup[which].cache.match;
 }
 
+// The look-up that decided the request was served by `cache` (enum iom_tracked_cache).
+static void decided(struct iom_stage *stage, struct iom_dma *dma, uint32_t cache, iom_cycle now)
+{
+    if (stage->config.tracker == NULL)
+        return;
+    iom_tracker_use(stage->config.tracker, now, dma, cache);
+    iom_stage_drop_context(stage, dma);
+}
+
 static void start_walk(struct iom_stage *stage, struct iom_dma *dma, int32_t index, iom_cycle when,
                        iom_cycle now)
 {
@@ -84,6 +94,9 @@ static void start_walk(struct iom_stage *stage, struct iom_dma *dma, int32_t ind
     walk->poisoned = false;
     walk->psc_fill.valid = false;
     walk->fill.valid = false;
+    walk->looked_up = dma->looked_up;
+    if (walk->what != IOM_LOOKUP_CONTEXT) // those begin when a walker reads the registers
+        iom_walk_nodes_begin(stage->config.tracker, stage->config.arch->iommu, walk);
     walk->started = when; // earliest departure until the walker overwrites it
     stage->lookup_stats[walk->what].misses++;
     if (stage->misses.used > stage->stats.most_walks)
@@ -118,6 +131,7 @@ static enum iom_take miss(struct iom_stage *stage, struct iom_dma *dma, const st
             return IOM_STALLED;
     }
     book(stage, dma, progress, now, pipeline);
+    iom_stage_keep_context(stage, dma);
     dma->missed = (uint8_t)(dma->missed | 1u << which);
     if (merge) {
         stage->lookup_stats[which].merged++;
@@ -128,26 +142,43 @@ static enum iom_take miss(struct iom_stage *stage, struct iom_dma *dma, const st
     return IOM_TAKEN;
 }
 
+// Has what the request carries from a stage before this one been invalidated on the way? A request that is
+// about to look up its context carries nothing.
+static bool is_outdated(const struct iom_stage *stage, const struct iom_dma *dma)
+{
+    return dma->looked_up < stage->contexts_from && dma->x.next != IOM_LOOKUP_CONTEXT &&
+           dma->x.next != IOM_LOOKUP_DONE;
+}
+
 enum iom_take iom_stage_take(struct iom_stage *stage, struct iom_dma *dma, iom_cycle now, iom_cycle pipeline)
 {
     struct progress progress;
     struct iom_tag key;
     struct iom_context context_before = dma->x.context;
     uint8_t next_before = dma->x.next;
+    iom_cycle looked_up_before = dma->looked_up;
+    if (stage->contexts_from != 0 && stage->config.squash_walks && is_outdated(stage, dma))
+        iom_stage_forget(stage, dma);
+    if (next_before == IOM_LOOKUP_CONTEXT || dma->looked_up == IOM_NEVER)
+        dma->looked_up = now;
     if (!probe(stage, dma, &progress, &key, now)) {
         enum iom_take taken = miss(stage, dma, &progress, &key, now, pipeline);
         if (taken == IOM_STALLED) {
             stage->stats.stalls++;
             dma->x.context = context_before;
             dma->x.next = next_before;
+            dma->looked_up = looked_up_before;
         }
         return taken;
     }
     book(stage, dma, &progress, now, pipeline);
-    if (dma->x.next == IOM_LOOKUP_DONE)
-        iom_stage_finish(stage, dma, dma->mark, now);
-    else
+    if (dma->x.next != IOM_LOOKUP_DONE) {
         iom_stage_forward(stage, dma, dma->mark, now);
+        return IOM_TAKEN;
+    }
+    if (progress.hits != 0)
+        decided(stage, dma, IOM_TRACKED_CONTEXT + iom_log2_u64(progress.hits), now);
+    iom_stage_finish(stage, dma, dma->mark, now);
     return IOM_TAKEN;
 }
 
@@ -156,24 +187,33 @@ enum iom_take iom_stage_take(struct iom_stage *stage, struct iom_dma *dma, iom_c
 static void replay(struct iom_stage *stage, struct iom_dma *dma)
 {
     stage->stats.replays++;
+    iom_stage_keep_context(stage, dma);
     iom_fifo_push(&stage->replays, &dma->msg);
 }
 
-// What the request has resolved so far may no longer hold. Only the front can let it enter again, so
-// a stage behind it hands the request back.
-static void start_over(struct iom_stage *stage, struct iom_xlate *x)
+// Only the front can let a request enter again, so a stage behind it hands the request back.
+void iom_stage_forget(struct iom_stage *stage, struct iom_dma *dma)
 {
-    if (stage->config.front) {
-        stage->config.arch->ops->enter(stage->config.arch, &stage->view, x);
-    } else {
-        x->next = IOM_LOOKUP_DONE;
-        x->outcome = IOM_OUTCOME_RETRY;
+    if (!stage->config.front) {
+        dma->x.next = IOM_LOOKUP_DONE;
+        dma->x.outcome = IOM_OUTCOME_RETRY;
+        return;
     }
+    iom_stage_drop_context(stage, dma);
+    if (dma->looked_up != IOM_NEVER) {
+        stage->stats.restarts++;
+        if (dma->restarts < IOM_STAGE_PATIENCE && ++dma->restarts == IOM_STAGE_PATIENCE)
+            stage->starving++;
+    }
+    dma->looked_up = IOM_NEVER;
+    dma->x.context.node = 0;
+    dma->x.leaf.node = 0;
+    stage->config.arch->ops->enter(stage->config.arch, &stage->view, &dma->x);
 }
 
 static void restart(struct iom_stage *stage, struct iom_dma *dma, iom_cycle when, iom_cycle now)
 {
-    start_over(stage, &dma->x);
+    iom_stage_forget(stage, dma);
     if (stage->config.front)
         replay(stage, dma);
     else
@@ -210,10 +250,32 @@ static void resume_merged(struct iom_stage *stage, struct iom_dma *dma, const st
     const struct iom_arch *arch = stage->config.arch;
     iom_cycle when = iom_max_u64(dma->mark, now);
     iom_dma_account(dma, IOM_PART_QUEUEING, when);
-    if (usable && arch->ops->use(arch, &stage->view, &dma->x, &walk->fill.tag, &walk->fill.payload))
+    if (usable && arch->ops->use(arch, &stage->view, &dma->x, &walk->fill.tag, &walk->fill.payload)) {
+        if (dma->x.next == IOM_LOOKUP_DONE)
+            decided(stage, dma, IOM_TRACKED_WALK, now);
         iom_stage_resume(stage, dma, when, now);
-    else
+    } else {
         replay(stage, dma);
+    }
+}
+
+// May the request be given less than it asks for (a translation request is told which permissions there are),
+// the fill does not serve it: it would walk again after each look-up, for ever.
+static bool fill_serves(const struct iom_stage *stage, const struct iom_dma *dma, const struct iom_walk *walk)
+{
+    const struct iom_arch *arch = stage->config.arch;
+    struct iom_xlate x = dma->x;
+    return arch->ops->use(arch, &stage->view, &x, &walk->fill.tag, &walk->fill.payload);
+}
+
+// Did an invalidation reach what the walk has read?
+static bool is_squashed(struct iom_stage *stage, const struct iom_miss *miss, const struct iom_walk *walk)
+{
+    if (!stage->config.squash_walks)
+        return false;
+    bool spoiled = !miss->poisoned && walk->fill.valid && iom_miss_spoiled(miss, &walk->fill.tag);
+    stage->lookup_stats[walk->what].squashed += spoiled;
+    return miss->poisoned || spoiled;
 }
 
 void iom_stage_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cycle now)
@@ -221,7 +283,7 @@ void iom_stage_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cyc
     struct iom_miss miss = stage->misses.entries[walk->miss];
     iom_miss_table_release(&stage->misses, (int32_t)walk->miss);
     stage->changes++;
-    bool squashed = (miss.poisoned || walk->poisoned) && stage->config.squash_walks;
+    bool squashed = is_squashed(stage, &miss, walk);
     bool filled = walk->fill.valid && !squashed && stage->cache[walk->what] != NULL;
     if (filled)
         iom_cache_fill(stage->cache[walk->what], now, &walk->fill.tag, &walk->fill.payload);
@@ -238,10 +300,12 @@ void iom_stage_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cyc
     account_walk(miss.primary, walk, now);
     if (squashed) {
         restart(stage, miss.primary, now, now);
-    } else if (look_again) {
+    } else if (look_again && fill_serves(stage, miss.primary, walk)) {
         replay(stage, miss.primary);
     } else {
         miss.primary->x = walk->x;
+        if (walk->x.next == IOM_LOOKUP_DONE && walk->x.outcome != IOM_OUTCOME_RETRY)
+            decided(stage, miss.primary, IOM_TRACKED_WALK, now);
         iom_stage_resume(stage, miss.primary, now, now);
     }
     for (struct iom_msg *msg = miss.first == NULL ? NULL : &miss.first->msg; msg != NULL;) {
@@ -257,36 +321,7 @@ void iom_stage_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cyc
     }
     if (look_again)
         iom_fifo_append(&stage->replays, &earlier_replays);
+    if (stage->config.tracker != NULL)
+        iom_walk_nodes_end(stage->config.tracker, walk);
     iom_msg_release(&walk->msg);
-}
-
-static void invalidate_part(struct iom_stage *stage, const struct iom_invalidation_part *part, iom_cycle now)
-{
-    for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++) {
-        if (!(part->targets & 1u << which) || !stage->config.lookup[which].owned)
-            continue;
-        if (stage->cache[which] != NULL)
-            iom_cache_invalidate(stage->cache[which], now, &part->match);
-        stage->lookup_stats[which].squashed += iom_miss_table_poison(&stage->misses, (uint8_t)which, &part->match,
-                                                                     match_fields(stage, (enum iom_lookup)which));
-    }
-}
-
-void iom_stage_invalidate(struct iom_stage *stage, const struct iom_invalidation *invalidation, iom_cycle now)
-{
-    for (uint32_t i = 0; i < invalidation->parts; i++)
-        invalidate_part(stage, &invalidation->part[i], now);
-    // Requests that wait inside and hold a context which may have been invalidated start over.
-    if (iom_invalidation_targets(invalidation) & (IOM_INVALIDATE_CONTEXT | IOM_INVALIDATE_PASID))
-        iom_stage_start_over(stage);
-}
-
-void iom_stage_start_over(struct iom_stage *stage)
-{
-    for (struct iom_msg *msg = stage->replays.first; msg != NULL; msg = msg->next)
-        start_over(stage, &iom_dma_of(msg)->x);
-    for (uint32_t i = 0; i < stage->config.inputs; i++) {
-        if (stage->ingress[i].dma != NULL)
-            start_over(stage, &stage->ingress[i].dma->x);
-    }
 }

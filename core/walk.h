@@ -107,9 +107,10 @@ struct iom_walk {
     iom_cycle started;       ///< walker assigned
     iom_cycle waiting_since; ///< last memory request sent
     uint64_t memory_cycles;  ///< cycles spent waiting for memory
-    bool poisoned;           ///< an invalidation hit it: the fill must be dropped
+    bool poisoned;           ///< an invalidation hit it: fills no paging-structure caches any more
     bool wrote_entry;        ///< private to the architecture
-    iom_node node;           ///< everything read so far (hazard tracker)
+    iom_node node;           ///< what has been read since `outer` was set aside (core/walk_nodes.h)
+    iom_node outer;          ///< what had been read when a second-stage walk within this one began
     iom_cycle looked_up;     ///< of the request: first look-up of its present attempt
 };
 

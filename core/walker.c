@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/invalidator.h"
 #include "core/memory.h"
+#include "core/walk_nodes.h"
 
 struct slot {
     struct iom_walk *walk; ///< null: free
@@ -26,8 +28,12 @@ struct iom_walker {
     struct slot *slots;
     uint32_t busy;
     uint32_t turn;
-    struct iom_fifo unsent; ///< memory accesses waiting for a credit
-    struct iom_fifo probes; ///< walks waiting for a credit of the cache unit
+    struct iom_fifo unsent;         ///< memory accesses waiting for a credit
+    struct iom_fifo probes;         ///< walks waiting for a credit of the cache unit
+    struct iom_fifo blocked_probes; ///< walks waiting for the end of an invalidation of the caches
+    struct iom_fifo views;          ///< new views, taken over at the end of the cycle
+    struct iom_invalidator invalidator;
+    iom_cycle stale_before; ///< walks of requests looked up before this cycle fill no caches (0: none)
     struct iom_walker_stats stats;
 };
 
@@ -61,7 +67,9 @@ static void access_memory(struct iom_walker *pool, uint32_t index, iom_cycle whe
     access->cookie = index;
     access->address = walk->address;
     access->error = 0;
+    access->node = 0;
     if (walk->action == IOM_WALK_READ) {
+        access->node = walk->node;
         access->op = IOM_MEMORY_READ;
         access->bytes = walk->bytes;
         walk->reads++;
@@ -83,12 +91,20 @@ static void access_memory(struct iom_walker *pool, uint32_t index, iom_cycle whe
 static bool probe_caches(struct iom_walker *pool, uint32_t index, iom_cycle *when, iom_cycle now)
 {
     struct iom_walk *walk = pool->slots[index].walk;
+    iom_walk_nodes_stage(pool->config.tracker, pool->config.arch->iommu, walk);
     if (pool->psc != NULL) {
         if (!iom_psc_present(pool->psc, walk->probe.stage)) {
             walk->probe.hit_level = 0;
             return true;
         }
+        if (iom_invalidator_blocks(&pool->invalidator, now)) {
+            walk->waiting_since = *when;
+            iom_msg_push_route(&walk->msg, (uint8_t)index);
+            iom_fifo_push(&pool->blocked_probes, &walk->msg);
+            return false;
+        }
         iom_psc_look_up(pool->psc, now, &walk->probe);
+        iom_walk_nodes_hit(pool->config.tracker, walk);
         *when += iom_unit_ticks(&pool->unit, pool->config.psc.latency_cycles);
         return true;
     }
@@ -108,17 +124,23 @@ static void fill_caches(struct iom_walker *pool, struct iom_walk *walk, iom_cycl
     walk->psc_fill.valid = false;
     if (walk->poisoned)
         return;
+    iom_node node = iom_walk_nodes_fill(pool->config.tracker, walk);
+    walk->psc_fill.entry.node = node;
     if (pool->psc != NULL) {
         iom_psc_insert(pool->psc, now, &walk->psc_fill);
+        iom_tracker_release(pool->config.tracker, node);
     } else if (pool->ports[IOM_WALKER_PSC].peer != NULL) {
         struct iom_psc_fill_message *message = iom_pool_take(&pool->fill_pool);
         if (message == NULL)
             abort(); // a few hundred bytes
         message->fill = walk->psc_fill;
+        message->decided = pool->config.squash_walks ? now : IOM_NEVER;
         // Fills are not answered and take no request slot: they travel on the probe's wires.
         struct iom_port *port = &pool->ports[IOM_WALKER_PSC];
         port->credits += port->depth != 0;
-        iom_port_send(port, &message->msg, when);
+        iom_port_send(port, &message->msg, when); // and with it the reference
+    } else {
+        iom_tracker_release(pool->config.tracker, node);
     }
 }
 
@@ -131,6 +153,7 @@ static void finish(struct iom_walker *pool, uint32_t index, iom_cycle when)
         iom_histogram_add(&pool->stats.reads_per_walk, walk->reads);
     }
     pool->stats.busy_cycles += when - walk->started;
+    iom_walk_nodes_result(pool->config.tracker, walk);
     slot->walk = NULL;
     slot->free_from = when;
     pool->busy--;
@@ -174,6 +197,8 @@ static void memory_answered(struct iom_walker *pool, struct iom_memory_access *a
     pool->stats.access_errors += access->error;
     memcpy(walk->data, access->data, access->bytes);
     walk->memory_cycles += now - walk->waiting_since;
+    if (access->op == IOM_MEMORY_READ)
+        iom_walk_nodes_read(pool->config.tracker, walk, access->node);
     iom_msg_release(&access->msg);
     pool->config.arch->ops->walk_step(pool->config.arch, &pool->view, walk);
     act(pool, index, now + iom_unit_ticks(&pool->unit, pool->config.step_cycles), now);
@@ -188,8 +213,19 @@ static void take_responses(struct iom_walker *pool, iom_cycle now)
     while (iom_port_peek(psc, now) != NULL) {
         struct iom_walk *walk = (struct iom_walk *)(void *)iom_port_pop(psc);
         uint32_t index = iom_msg_pop_route(&walk->msg);
+        iom_walk_nodes_hit(pool->config.tracker, walk);
         pool->config.arch->ops->walk_step(pool->config.arch, &pool->view, walk);
         act(pool, index, now, now);
+    }
+}
+
+// Probes that an invalidation has kept waiting.
+static void take_blocked_probes(struct iom_walker *pool, iom_cycle now)
+{
+    while (pool->blocked_probes.first != NULL && !iom_invalidator_blocks(&pool->invalidator, now)) {
+        struct iom_walk *walk = (struct iom_walk *)(void *)iom_fifo_pop(&pool->blocked_probes);
+        uint32_t index = iom_msg_pop_route(&walk->msg);
+        act(pool, index, iom_max_u64(walk->waiting_since, now), now);
     }
 }
 
@@ -211,6 +247,9 @@ static void assign(struct iom_walker *pool, uint32_t index, uint32_t input, iom_
     pool->slots[index].walk = walk;
     pool->slots[index].input = input;
     walk->started = now;
+    walk->poisoned = walk->looked_up < pool->stale_before; // never without squash_walks
+    if (walk->what == IOM_LOOKUP_CONTEXT)                  // the registers may have changed while it waited
+        iom_walk_nodes_begin(pool->config.tracker, pool->config.arch->iommu, walk);
     pool->stats.walks++;
     pool->stats.context_walks += walk->what == IOM_LOOKUP_CONTEXT;
     pool->stats.pasid_walks += walk->what == IOM_LOOKUP_PASID;
@@ -268,15 +307,46 @@ static void take_controls(struct iom_walker *pool, iom_cycle now)
     struct iom_port *port = &pool->ports[IOM_WALKER_CONTROL];
     while (iom_port_peek(port, now) != NULL) {
         struct iom_control *control = (struct iom_control *)(void *)iom_port_pop(port);
-        if (control->op == IOM_CONTROL_VIEW) {
-            pool->view = control->view;
-        } else {
-            if (pool->psc != NULL)
-                iom_psc_invalidate(pool->psc, now, &control->invalidation);
-            for (uint32_t i = 0; i < control->invalidation.parts && pool->config.squash_walks; i++)
-                poison(pool, &control->invalidation.part[i].match);
-        }
-        iom_port_send(port, &control->msg, now);
+        if (control->op == IOM_CONTROL_INVALIDATE)
+            iom_invalidator_push(&pool->invalidator, control);
+        else
+            iom_fifo_push(&pool->views, &control->msg);
+    }
+}
+
+static void invalidate(struct iom_walker *pool, struct iom_control *control, iom_cycle now)
+{
+    const struct iom_invalidation *invalidation = &control->invalidation;
+    control->removed = 0;
+    if (!(iom_invalidation_targets(invalidation) & IOM_INVALIDATE_PSC))
+        return;
+    if (pool->psc != NULL) {
+        control->removed = iom_psc_invalidate(pool->psc, now, invalidation);
+        iom_psc_count_invalidation(pool->psc, (now - pool->invalidator.begun) / pool->unit.period + 1,
+                                   iom_invalidator_blocked(&pool->invalidator, &pool->unit));
+    }
+    if (!pool->config.squash_walks)
+        return;
+    pool->stale_before = now + 1;
+    for (uint32_t i = 0; i < invalidation->parts; i++) {
+        if (invalidation->part[i].targets & IOM_INVALIDATE_PSC)
+            poison(pool, &invalidation->part[i].match);
+    }
+}
+
+// End of the cycle: what was read in it saw the old state.
+static void end_controls(struct iom_walker *pool, iom_cycle now)
+{
+    struct iom_port *port = &pool->ports[IOM_WALKER_CONTROL];
+    struct iom_control *due = iom_invalidator_due(&pool->invalidator, now);
+    if (due != NULL) {
+        invalidate(pool, due, now);
+        iom_port_send(port, &due->msg, now);
+    }
+    struct iom_msg *msg;
+    while ((msg = iom_fifo_pop(&pool->views)) != NULL) {
+        pool->view = ((struct iom_control *)(void *)msg)->view;
+        iom_port_send(port, msg, now);
     }
 }
 
@@ -301,15 +371,24 @@ static iom_cycle next_assignment(const struct iom_walker *pool, iom_cycle now)
 static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
 {
     struct iom_walker *pool = (struct iom_walker *)(void *)unit;
+    if (unit->arrivals & UINT64_C(1) << IOM_WALKER_CONTROL)
+        take_controls(pool, now);
+    if (!iom_invalidator_idle(&pool->invalidator))
+        iom_invalidator_begin(&pool->invalidator, unit, now);
     if (pool->unsent.first != NULL || pool->probes.first != NULL)
         send_unsent(pool, now);
+    if (pool->blocked_probes.first != NULL)
+        take_blocked_probes(pool, now);
     if (unit->arrivals & RESPONSE_PORTS)
         take_responses(pool, now);
     if (unit->arrivals & ~RESPONSE_PORTS)
         take_walks(pool, now);
-    if (unit->arrivals & UINT64_C(1) << IOM_WALKER_CONTROL)
-        take_controls(pool, now);
-    return unit->arrivals & ~RESPONSE_PORTS ? next_assignment(pool, now) : IOM_NEVER;
+    if (pool->views.first != NULL || pool->invalidator.running != NULL)
+        end_controls(pool, now);
+    iom_cycle wake = iom_invalidator_next(&pool->invalidator, unit, now);
+    if (pool->blocked_probes.first != NULL && !iom_invalidator_blocks(&pool->invalidator, now + unit->period))
+        wake = iom_min_u64(wake, now + unit->period);
+    return unit->arrivals & ~RESPONSE_PORTS ? iom_min_u64(wake, next_assignment(pool, now)) : wake;
 }
 
 static uint64_t outstanding(const struct iom_unit *unit)
@@ -376,14 +455,19 @@ struct iom_walker *iom_walker_create(const struct iom_walker_config *config, con
     if (pool == NULL)
         return NULL;
     pool->config = *config;
+    pool->config.psc.tracker = config->tracker;
     pool->view = config->view;
+    struct iom_invalidate_plan plan = {.psc.cost.method = IOM_INVALIDATE_FLASH};
+    if (config->fused_psc || config->psc.plan != NULL)
+        iom_psc_plan(&config->psc, &plan);
+    iom_invalidator_init(&pool->invalidator, &plan, config->fused_psc ? IOM_INVALIDATE_PSC : 0);
     iom_pool_init(&pool->access_pool, IOM_MSG_MEMORY, sizeof(struct iom_memory_access));
     iom_pool_init(&pool->fill_pool, IOM_MSG_PROBE, sizeof(struct iom_psc_fill_message));
     pool->ports = calloc(config->inputs + IOM_WALKER_PORTS, sizeof *pool->ports);
     pool->slots = calloc(config->walkers, sizeof *pool->slots);
     bool ok = pool->ports != NULL && pool->slots != NULL;
     if (ok && config->fused_psc) {
-        pool->psc = iom_psc_create(&config->psc, name);
+        pool->psc = iom_psc_create(&pool->config.psc, name);
         ok = pool->psc != NULL;
     }
     if (!ok) {

@@ -11,7 +11,16 @@
 //                                          been digested at r + step_cycles
 //   end                                    the answer departs when the last step is digested; the
 //                                          walker takes its next walk from that cycle on
-// Inputs are served round robin. Control messages (view, invalidation) act at the end of their cycle.
+// Inputs are served round robin.
+//
+// Control messages: a VIEW takes effect at the end of the cycle of its arrival. Invalidations go one at a
+// time and are applied at the end of their last cycle, as in a look-up stage (core/stage.h); while caches
+// called as functions are blocked by one, probes wait until the cycle behind.
+//
+// With squash_walks an invalidation of paging-structure caches poisons the walks that may have read what it
+// covers: those under way whose domain (or requester) it names, and those that come later from a request
+// whose first look-up lies no later than its application. A poisoned walk fills these caches no more; what
+// becomes of its result is for the miss table of the stage that asked.
 #ifndef IOM_CORE_WALKER_H
 #define IOM_CORE_WALKER_H
 

@@ -84,6 +84,12 @@ class VtdInstance final : public ArchitectureInstance
         settings_.second_stage_levels = static_cast<uint8_t>(config.vtd.second_stage_levels);
         settings_.first_stage_levels = static_cast<uint8_t>(config.vtd.first_stage_levels);
         settings_.nested_page_log2 = page_log2(config.driver.page_size);
+        for (const DeviceSettings &device : config.devices)
+            settings_.device_tlb = settings_.device_tlb || device.device_tlb.entries != 0;
+        traits_.first_stage =
+            settings_.mode == IOM_VTD_MODE_FIRST_STAGE || settings_.mode == IOM_VTD_MODE_NESTED;
+        traits_.pasid_tables = settings_.mode != IOM_VTD_MODE_LEGACY;
+        traits_.default_pasid = settings_.rid_pasid;
         attachment_ = config.vtd.mode == VtdMode::pass_through ? IOM_SOFTWARE_BYPASS : IOM_SOFTWARE_TRANSLATE;
     }
     const iom_arch &arch() const override
@@ -102,12 +108,17 @@ class VtdInstance final : public ArchitectureInstance
     {
         return attachment_;
     }
+    SoftwareTraits software_traits() const override
+    {
+        return traits_;
+    }
 
   private:
     iom_vtd_config config_ = {};
     iom_arch arch_ = {};
     iom_vtd_software_settings settings_ = {};
     iom_software_kind attachment_ = IOM_SOFTWARE_TRANSLATE;
+    SoftwareTraits traits_;
 };
 
 } // namespace

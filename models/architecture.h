@@ -14,6 +14,13 @@
 namespace iommu_sim
 {
 
+/// What the driver model (traffic/host.h) has to know of the way the tables are used.
+struct SoftwareTraits {
+    bool first_stage = false;   ///< translations are tagged by PASID
+    bool pasid_tables = false;  ///< requests without PASID are decided by a PASID entry
+    uint32_t default_pasid = 0; ///< which one
+};
+
 class ArchitectureInstance
 {
   public:
@@ -24,6 +31,7 @@ class ArchitectureInstance
     virtual const void *software_settings() const = 0;
     /// How devices are attached: through tables or passed through.
     virtual iom_software_kind attachment() const = 0;
+    virtual SoftwareTraits software_traits() const = 0;
 };
 
 /// log2 of the bytes of a page.

@@ -13,6 +13,7 @@
 #include "models/cli/docs_command.h"
 #include "models/cli/dump_config_command.h"
 #include "models/cli/run_command.h"
+#include "models/cli/scenario_command.h"
 #include "models/cli/support.h"
 #include "models/cli/trace_command.h"
 #include "models/cli/verify_command.h"
@@ -39,6 +40,7 @@ void add_commands(CLI::App &app, const std::vector<std::string> &command_line, i
     add_check_command(app, status);
     add_dump_config_command(app, status);
     add_verify_command(app, status);
+    add_scenario_command(app, status);
     add_trace_command(app, status);
     add_docs_command(app, status);
     // After the commands: they would inherit it.

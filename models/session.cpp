@@ -33,6 +33,8 @@ const char *end_reason_text(EndReason reason)
     switch (reason) {
     case EndReason::traffic_ended:
         return "the traffic ended";
+    case EndReason::workload_ended:
+        return "the workload ended";
     case EndReason::requests_reached:
         return "run.requests reached";
     case EndReason::cycle_limit:
@@ -45,26 +47,30 @@ const char *end_reason_text(EndReason reason)
     return "";
 }
 
+StatisticGroup copy_statistics(const std::string &unit, const std::string &kind, const iom_stat_block &block)
+{
+    StatisticGroup group = {unit, kind, block.group, {}};
+    for (uint32_t s = 0; s < block.count; s++) {
+        const iom_stat_info &info = block.infos[s];
+        const char *at = static_cast<const char *>(block.values) + info.offset;
+        StatisticValue value = {info.name, info.unit, info.description, info.kind, 0, {}};
+        if (info.kind == IOM_STAT_HISTOGRAM)
+            value.histogram = *reinterpret_cast<const iom_histogram *>(at);
+        else
+            value.value = *reinterpret_cast<const uint64_t *>(at);
+        group.values.push_back(std::move(value));
+    }
+    return group;
+}
+
 std::vector<StatisticGroup> collect_statistics(const iom_netlist &netlist)
 {
     std::vector<StatisticGroup> groups;
     for (uint32_t i = 0; i < netlist.unit_count; i++) {
         iom_unit *unit = netlist.units[i];
         iom_stat_block block = {};
-        for (uint32_t b = 0; unit->ops->stats != nullptr && unit->ops->stats(unit, b, &block); b++) {
-            StatisticGroup group = {unit->name, unit->ops->kind, block.group, {}};
-            for (uint32_t s = 0; s < block.count; s++) {
-                const iom_stat_info &info = block.infos[s];
-                const char *at = static_cast<const char *>(block.values) + info.offset;
-                StatisticValue value = {info.name, info.unit, info.description, info.kind, 0, {}};
-                if (info.kind == IOM_STAT_HISTOGRAM)
-                    value.histogram = *reinterpret_cast<const iom_histogram *>(at);
-                else
-                    value.value = *reinterpret_cast<const uint64_t *>(at);
-                group.values.push_back(std::move(value));
-            }
-            groups.push_back(std::move(group));
-        }
+        for (uint32_t b = 0; unit->ops->stats != nullptr && unit->ops->stats(unit, b, &block); b++)
+            groups.push_back(copy_statistics(unit->name, unit->ops->kind, block));
     }
     return groups;
 }
@@ -95,7 +101,6 @@ class Run
             return result_;
         advance(result_.region,
                 settings.requests == 0 ? UINT64_MAX : settings.warmup_requests + settings.requests);
-        result_.events = kernel_.events();
         return result_;
     }
 
@@ -117,9 +122,12 @@ class Run
         system_.stop_at_completed(completed);
         iom_run_end end = *system_.stop_flag() ? IOM_RUN_STOPPED : run_slices();
         close(phase);
-        if (end == IOM_RUN_STOPPED) {
-            result_.end = EndReason::requests_reached;
-            return true;
+        if (end == IOM_RUN_STOPPED && system_.error() == nullptr) {
+            const bool reached = system_.completed() >= completed;
+            result_.end = reached                   ? EndReason::requests_reached
+                          : system_.workload_over() ? EndReason::workload_ended
+                                                    : EndReason::traffic_ended;
+            return reached;
         }
         // A run that ends before the region began has measured nothing there.
         return !finish(end);
@@ -144,6 +152,7 @@ class Run
         phase.last_cycle = kernel_.now();
         phase.completed = system_.completed() - completed_before_;
         phase.groups = collect_statistics(system_.netlist());
+        result_.events = kernel_.events();
         system_.clear_stop();
     }
 
@@ -159,7 +168,6 @@ class Run
         } else {
             result_.end = end == IOM_RUN_LIMIT ? EndReason::cycle_limit : EndReason::traffic_ended;
         }
-        result_.events = kernel_.events();
         return true;
     }
 

@@ -4,8 +4,8 @@
 //
 //   bring-up   the driver programs the registers; traffic has not started
 //   warm-up    traffic runs until run.warmup_requests DMA requests have come back
-//   region     statistics start from zero; until run.requests more have come back, the traffic ends, or
-//              run.max_cycles is reached
+//   region     statistics start from zero; until run.requests more have come back, the traffic or the
+//              workload ends, or run.max_cycles is reached
 //
 // A phase ends with the cycle in which its condition became true (a stop takes effect after all units
 // have done the cycle), so both kernels end it alike.
@@ -56,10 +56,11 @@ struct PhaseResult {
 
 enum class EndReason {
     traffic_ended,    ///< everything was sent and answered
+    workload_ended,   ///< all threads of the workload are over
     requests_reached, ///< run.requests
     cycle_limit,      ///< run.max_cycles
     deadlock,         ///< requests outstanding and no pending event: `explanation` says who waits for whom
-    failed,           ///< driver or replay gave up: `explanation`
+    failed,           ///< host or replay gave up: `explanation`
 };
 
 const char *end_reason_text(EndReason reason);
@@ -78,6 +79,8 @@ SessionResult run_session(System &system, Kernel &kernel, const ProgressFn &prog
 
 /// Copies the statistics of all units of a netlist.
 std::vector<StatisticGroup> collect_statistics(const iom_netlist &netlist);
+/// The same of one block.
+StatisticGroup copy_statistics(const std::string &unit, const std::string &kind, const iom_stat_block &block);
 
 } // namespace iommu_sim
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A whole system from one configuration: memory, IOMMU, driver, devices or a trace to replay, and the
-// netlist that connects them. Kernel-agnostic; models/session.h runs it.
+// A whole system from one configuration: memory, IOMMU, host, devices or a trace to replay, the netlist
+// that connects them, and the hazard tracker that watches. Kernel-agnostic; models/session.h runs it.
 //
-//   device ── link latency ──> iommu0.frontend ── ... ──> memory
-//   driver (bring-up) ──> iommu0.registers, memory
+//   device ── device TLB ── link ──> iommu0.frontend ── ... ──> memory
+//   host (bring-up, threads of the workload, their DMA) ──> iommu0.registers, memory, devices' ports
 //   replay: devices and driver of a recording in one unit
 #ifndef IOMMU_SIM_MODELS_SYSTEM_H
 #define IOMMU_SIM_MODELS_SYSTEM_H
@@ -13,26 +13,23 @@
 #include <string>
 #include <vector>
 
+#include "core/device_tlb.h"
 #include "core/iommu.h"
 #include "core/link.h"
 #include "core/memory.h"
 #include "core/memory_image.h"
 #include "core/netlist.h"
+#include "core/tracker.h"
 #include "models/architecture.h"
-#include "models/config/system_config.h"
+#include "models/system_settings.h"
+#include "models/workload.h"
 #include "traffic/device.h"
-#include "traffic/driver.h"
 #include "traffic/mapper.h"
 #include "traffic/replay.h"
 #include "traffic/trace.h"
 
 namespace iommu_sim
 {
-
-/// Settings of the IOMMU's units as the core takes them.
-iom_iommu_config iommu_config(const SystemConfig &config, const iom_arch &arch, uint32_t inputs);
-/// Settings of the memory unit, without inputs.
-iom_memory_config memory_config(const SystemConfig &config);
 
 class System
 {
@@ -56,17 +53,19 @@ class System
     {
         return iommu_;
     }
-    iom_driver *driver()
+    /// Null in a replay.
+    iom_host *host()
     {
-        return driver_;
+        return host_;
+    }
+    /// Null if tracker.enabled is false.
+    iom_tracker *tracker() const
+    {
+        return tracker_;
     }
     iom_replay *replay()
     {
         return replay_;
-    }
-    const std::vector<iom_device *> &devices() const
-    {
-        return devices_;
     }
     /// Header of the trace, null without one.
     const iom_trace_header *trace_header() const;
@@ -79,10 +78,16 @@ class System
     uint64_t completed() const;
     /// Nothing more will be sent and nothing is in flight.
     bool traffic_finished() const;
-    /// Null, or why driver or replay gave up.
+    /// All threads of the workload are over; false without a workload.
+    bool workload_over() const
+    {
+        return threads_running_ == 0 && !threads_.empty();
+    }
+    /// Null, or why driver, host or replay gave up.
     const char *error() const;
 
-    /// Set at the end of bring-up, and when `completed()` reaches the limit set here.
+    /// Set at the end of bring-up, when `completed()` reaches the limit set here, and when the workload
+    /// or the trace is over.
     const bool *stop_flag() const
     {
         return &stop_;
@@ -96,23 +101,38 @@ class System
     void reset_stats();
 
   private:
+    /// Memory ports, in the order in which the memory unit numbers its inputs.
+    enum MemoryInput : uint32_t { memory_dma, memory_table, memory_host, memory_queue, memory_inputs };
+
     struct Completion {
         System *system = nullptr;
         uint64_t total = 0;
     };
     void free_all();
+    void make_tracker();
     void make_memory();
     void make_mapper();
     void make_iommu(uint32_t inputs);
-    void make_driver();
     void make_devices();
     void make_replay();
+    iom_replay_driver replay_driver() const;
+    uint8_t queue_log2() const;
+    void premap();
+    void make_host();
+    std::vector<iom_host_domain> host_domains(std::vector<iom_iova_config> &addresses) const;
+    std::vector<iom_host_device> host_devices() const;
+    std::vector<iom_host_program> host_programs();
     void connect_host();
+    void connect_devices();
     void connect_device(iom_port *port, uint32_t input);
+    iom_port *insert_device_tlb(iom_port *port, uint32_t input);
     iom_port *insert_link(iom_port *port, uint32_t input);
-    void attach_and_map();
+    void connect_invalidations(uint32_t tlb, iom_link *link);
+    void attach();
     void check(iom_mapper_result result, const std::string &what) const;
+    void count_completed(uint64_t requests);
     static void on_completed(void *context, uint64_t total);
+    static void on_report(void *context, const iom_host_report *report);
 
     SystemConfig config_;
     std::unique_ptr<ArchitectureInstance> arch_;
@@ -122,10 +142,14 @@ class System
     iom_iommu iommu_{};
     bool iommu_made_ = false;
     iom_mapper *mapper_ = nullptr;
-    iom_driver *driver_ = nullptr;
-    std::vector<iom_device *> devices_;
-    std::vector<iom_link *> links_;
+    iom_tracker *tracker_ = nullptr;
+    iom_host *host_ = nullptr;
+    std::vector<iom_device *> devices_; ///< one per configured device; null: the workload's
     std::vector<const iom_generator *> generators_;
+    std::vector<iom_device_tlb *> device_tlbs_; ///< of the devices that have one, in their order
+    std::vector<iom_link *> links_;
+    std::vector<WorkloadThread> threads_;
+    uint64_t threads_running_ = 0;
     iom_trace_reader *reader_ = nullptr;
     iom_replay *replay_ = nullptr;
     std::vector<std::unique_ptr<Completion>> completions_;

@@ -3,6 +3,7 @@
 // Settings of traffic generators. See traffic_settings.h.
 #include "models/traffic_settings.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace iommu_sim
@@ -19,6 +20,7 @@ uint32_t parts_per_million(double fraction)
 iom_generator_kind generator_kind(GeneratorKind kind)
 {
     switch (kind) {
+    case GeneratorKind::none: // no generator is made; its window counts for nothing
     case GeneratorKind::sequential:
         return IOM_GENERATOR_SEQUENTIAL;
     case GeneratorKind::strided:
@@ -60,6 +62,17 @@ iom_generator_config generator_config(const DeviceSettings &device)
     config.frame_bytes = g.frame_bytes;
     config.block_bytes = g.block_bytes;
     return config;
+}
+
+uint64_t workload_first_iova(const SystemConfig &config, uint32_t domain)
+{
+    uint64_t first = IOM_PAGE_BYTES;
+    for (const DeviceSettings &device : config.devices) {
+        const GeneratorSettings &g = device.generator;
+        if (device.domain == domain && g.kind != GeneratorKind::none && g.base_iova <= workload_last_iova)
+            first = std::max(first, g.base_iova + g.window_bytes);
+    }
+    return first;
 }
 
 } // namespace iommu_sim

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Renews what documents take from the program: docs/configuration.md, docs/statistics.md, and the report
-# in README.md (between its markers). tests/cli/docs_test.py checks that they are up to date.
+# Renews what documents take from the program: docs/configuration.md, docs/statistics.md, the report in
+# README.md, and tables in docs/unmap-cost.md and docs/scenarios.md (between their markers). Tests in
+# tests/cli check that they are up to date.
 #
 #   scripts/update-docs.sh [PROGRAM]        default: build/release/iommu-sim, built first
 set -euo pipefail
@@ -21,11 +22,19 @@ for document in configuration statistics; do
     "$program" docs "$document" >"$temporary/$document.md"
     cp "$temporary/$document.md" "docs/$document.md"
 done
+# insert NAME FILE: what stands between <!-- NAME --> and <!-- end of NAME --> in FILE becomes $temporary/NAME.
+insert() {
+    awk -v name="$1" -v text="$temporary/$1" '
+        $0 == "<!-- " name " -->" { print; print ""; while ((getline line < text) > 0) print line; print ""; inside = 1; next }
+        $0 == "<!-- end of " name " -->" { inside = 0 }
+        !inside { print }
+    ' "$2" >"$temporary/document"
+    cp "$temporary/document" "$2"
+}
 "$program" run configs/nvme-linux-trace.yaml | sed -e 's/^\(.\)/    \1/' >"$temporary/report"
-awk -v report="$temporary/report" '
-    /^<!-- report -->$/ { print; print ""; while ((getline line < report) > 0) print line; print ""; inside = 1; next }
-    /^<!-- end of report -->$/ { inside = 0 }
-    !inside { print }
-' README.md >"$temporary/README.md"
-cp "$temporary/README.md" README.md
-say "docs/configuration.md, docs/statistics.md and README.md are up to date"
+insert report README.md
+scripts/unmap-cost.sh "$program" | sed -e 's/^\(.\)/    \1/' >"$temporary/unmap-cost"
+insert unmap-cost docs/unmap-cost.md
+"$program" scenario list --markdown >"$temporary/scenarios"
+insert scenarios docs/scenarios.md
+say "docs/configuration.md, docs/statistics.md, docs/unmap-cost.md, docs/scenarios.md and README.md are up to date"

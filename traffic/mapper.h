@@ -5,7 +5,7 @@
 // architecture's software side (core/software.h) asks for, in program order, into a sink.
 //
 // Before the run the sink is the memory image itself (premapping). During the run it is the store
-// queue of the unit that plays the host (driver.h, replay.h), which owns the mapper then: one unit
+// queue of the unit that plays the host (host.h, replay.h), which owns the mapper then: one unit
 // only, so nothing is shared.
 #ifndef IOM_TRAFFIC_MAPPER_H
 #define IOM_TRAFFIC_MAPPER_H

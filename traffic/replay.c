@@ -16,12 +16,15 @@
 
 #define MEMORY_PORT 0u
 #define FIRST_DMA_PORT 1u
-#define DEVICES_LIMIT 254u // port numbers have 8 bits
+#define DEVICES_LIMIT 253u // port numbers have 8 bits
 #define DEFAULT_OUTSTANDING 256u
 #define DEFAULT_DATA_OUTSTANDING 32u
 
 #define IOM_STAT_OWNER struct iom_replay_stats
 static const struct iom_stat_info stat_infos[] = {IOM_REPLAY_STATS(IOM_STAT_INFO)};
+#undef IOM_STAT_OWNER
+#define IOM_STAT_OWNER struct iom_host_call_stats
+static const struct iom_stat_info call_infos[] = {IOM_HOST_CALL_STATS(IOM_STAT_INFO)};
 
 void replay_give_up(struct iom_replay *replay, const char *text)
 {
@@ -110,12 +113,19 @@ static void take_dma(struct iom_replay *replay, uint32_t number, struct iom_dma 
     replay_wake_others(replay);
 }
 
-static void take_acknowledgement(struct iom_replay *replay, struct iom_msg *msg)
+static void take_memory(struct iom_replay *replay, struct iom_msg *msg)
 {
+    if (((const struct iom_memory_access *)(void *)msg)->op == IOM_MEMORY_WATCH) {
+        replay_submit_take_watch(replay, msg);
+        return;
+    }
     bool error = false;
-    uint32_t index = (uint32_t)iom_store_queue_acknowledge(&replay->stores, msg, &error);
+    uint64_t cookie = iom_store_queue_acknowledge(&replay->stores, msg, &error);
     if (error)
-        replay_give_up(replay, "a store to a translation table went to an address that does not answer");
+        replay_give_up(replay, "a store of the driver went to an address that does not answer");
+    if (cookie == REPLAY_COMMAND_STORE)
+        return;
+    uint32_t index = (uint32_t)cookie;
     if (--replay->ops[index].stores != 0)
         return;
     replay_wake(replay, index);
@@ -128,7 +138,10 @@ static void take_answers(struct iom_replay *replay, iom_cycle now)
 {
     struct iom_port *memory = &replay->ports[MEMORY_PORT];
     while (iom_port_peek(memory, now) != NULL)
-        take_acknowledgement(replay, iom_port_pop(memory));
+        take_memory(replay, iom_port_pop(memory));
+    struct iom_port *mmio = &replay->ports[replay->unit.port_count - 1];
+    while (replay->config.driver.present && iom_port_peek(mmio, now) != NULL)
+        replay_driver_take_mmio(replay, iom_port_pop(mmio), now);
     uint64_t before = replay->completed;
     for (uint32_t i = 0; i < replay->device_count; i++) {
         struct iom_port *port = &replay->ports[FIRST_DMA_PORT + i];
@@ -164,9 +177,17 @@ static bool run_operations(struct iom_replay *replay, iom_cycle now)
 static bool run_processor(struct iom_replay *replay, iom_cycle now)
 {
     iom_store_queue_pump(&replay->stores, now);
-    if (!iom_store_queue_all_left(&replay->stores) || replay->busy_until > now ||
-        replay->cpu.head == IOM_REPLAY_NONE || replay_exhausted(replay))
+    if (replay_driver_busy(replay))
+        return replay_driver_step(replay, now);
+    if (!iom_store_queue_all_left(&replay->stores) || replay->busy_until > now || replay_exhausted(replay))
         return false;
+    if (replay_driver_timer(replay, now))
+        return true;
+    if (replay->cpu.head == IOM_REPLAY_NONE)
+        return false;
+    const struct replay_record *record = &replay->records[replay->ops[replay->cpu.head].head];
+    if (record->record.kind == IOM_TRACE_MAP && replay_driver_reuse(replay, &record->record, now))
+        return true;
     replay_call(replay, replay_list_pop(replay, &replay->cpu), now);
     return true;
 }
@@ -206,9 +227,9 @@ static bool idle(const struct iom_replay *replay)
         if (replay->devices[i].waiting.head != IOM_REPLAY_NONE)
             return false;
     }
-    return replay->in_flight == 0 && iom_store_queue_pending(&replay->stores) == 0 &&
-           replay->cpu.head == IOM_REPLAY_NONE && replay->latency.head == IOM_REPLAY_NONE &&
-           replay->ahead == IOM_REPLAY_NONE;
+    return replay->in_flight == 0 && !replay_driver_busy(replay) &&
+           iom_store_queue_pending(&replay->stores) == 0 && replay->cpu.head == IOM_REPLAY_NONE &&
+           replay->latency.head == IOM_REPLAY_NONE && replay->ahead == IOM_REPLAY_NONE;
 }
 
 static void work(struct iom_replay *replay, iom_cycle now)
@@ -230,6 +251,8 @@ static void work(struct iom_replay *replay, iom_cycle now)
 static iom_cycle next_activity(struct iom_replay *replay, iom_cycle now)
 {
     iom_cycle next = iom_store_queue_pump(&replay->stores, now);
+    if (replay_driver_busy(replay) || !iom_replay_finished(replay))
+        next = iom_min_u64(next, replay_driver_next(replay, now));
     if (replay_exhausted(replay))
         return next;
     if (replay->latency.head != IOM_REPLAY_NONE)
@@ -251,10 +274,20 @@ static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
 {
     struct iom_replay *replay = (struct iom_replay *)(void *)unit;
     take_answers(replay, now);
+    if (replay->config.driver.present && !replay->driver.ready) {
+        iom_cycle again = replay_driver_start(replay, now);
+        if (!replay->driver.ready)
+            return again == IOM_NEVER ? IOM_NEVER : iom_unit_edge(unit, iom_max_u64(again, now + 1));
+    }
     if (replay->config.start > now)
         return replay->config.start == IOM_NEVER ? IOM_NEVER : iom_unit_edge(unit, replay->config.start);
     end_latencies(replay, now);
     work(replay, now);
+    if (replay->config.driver.on_finished != NULL && !replay->driver.finished &&
+        iom_replay_finished(replay)) {
+        replay->driver.finished = true;
+        replay->config.driver.on_finished(replay->config.hook_context, now);
+    }
     iom_cycle next = next_activity(replay, now);
     return next == IOM_NEVER ? IOM_NEVER : iom_unit_edge(unit, iom_max_u64(next, now + 1));
 }
@@ -265,6 +298,7 @@ static uint64_t outstanding(const struct iom_unit *unit)
 {
     const struct iom_replay *replay = (const struct iom_replay *)(const void *)unit;
     uint64_t flying = replay->in_flight + iom_store_queue_pending(&replay->stores);
+    flying += replay->driver.mmio_in_flight;
     bool waiting = !replay_exhausted(replay) && replay->config.start != IOM_NEVER;
     return flying + (waiting ? replay->records_held : 0);
 }
@@ -283,10 +317,16 @@ static void describe(const struct iom_unit *unit, char *text, size_t text_bytes)
 static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *block)
 {
     struct iom_replay *replay = (struct iom_replay *)(void *)unit;
-    if (index != 0)
+    static const char *const calls[] = {"host_map", "host_unmap", "host_flush_timer"};
+    if (index == 0) {
+        *block = (struct iom_stat_block){"replay", stat_infos, sizeof stat_infos / sizeof stat_infos[0],
+                                         &replay->stats};
+        return true;
+    }
+    if (!replay->config.driver.present || index > sizeof calls / sizeof calls[0])
         return false;
-    *block = (struct iom_stat_block){"replay", stat_infos, sizeof stat_infos / sizeof stat_infos[0],
-                                     &replay->stats};
+    *block = (struct iom_stat_block){calls[index - 1], call_infos, sizeof call_infos / sizeof call_infos[0],
+                                     &replay->driver.stats[index - 1]};
     return true;
 }
 
@@ -294,6 +334,7 @@ static void reset_stats(struct iom_unit *unit)
 {
     struct iom_replay *replay = (struct iom_replay *)(void *)unit;
     memset(&replay->stats, 0, sizeof replay->stats);
+    memset(replay->driver.stats, 0, sizeof replay->driver.stats);
     replay->stats.most_operations = replay->active;
     replay->stats.most_outstanding = replay->in_flight;
     replay->stats.most_records_held = replay->records_held;
@@ -333,7 +374,7 @@ static bool make_devices(struct iom_replay *replay)
 {
     const struct iom_trace_entries *list = &iom_trace_reader_header(replay->reader)->list[IOM_TRACE_DEVICES];
     replay->devices = calloc(list->count, sizeof *replay->devices);
-    replay->ports = calloc(list->count + (size_t)1, sizeof *replay->ports);
+    replay->ports = calloc(list->count + (size_t)2, sizeof *replay->ports);
     if (replay->devices == NULL || replay->ports == NULL)
         return false;
     replay->device_count = list->count;
@@ -346,7 +387,11 @@ static bool make_devices(struct iom_replay *replay)
 
 static void init_ports(struct iom_replay *replay, const char *name)
 {
-    iom_unit_init(&replay->unit, &replay_ops, name, replay->ports, FIRST_DMA_PORT + replay->device_count);
+    uint32_t mmio = FIRST_DMA_PORT + replay->device_count;
+    bool driver = replay->config.driver.present;
+    iom_unit_init(&replay->unit, &replay_ops, name, replay->ports, mmio + driver);
+    if (driver)
+        iom_port_init(&replay->unit, mmio, "mmio", true);
     iom_port_init(&replay->unit, MEMORY_PORT, "memory", true);
     for (uint32_t i = 0; i < replay->device_count; i++)
         iom_port_init(&replay->unit, FIRST_DMA_PORT + i, "dma", true);
@@ -380,6 +425,12 @@ struct iom_replay *iom_replay_create(const struct iom_replay_config *config, str
         return NULL;
     }
     init_ports(replay, name);
+    const char *problem = config->driver.present ? replay_driver_init(replay) : NULL;
+    if (problem != NULL) {
+        snprintf(text->text, sizeof text->text, "%s", problem);
+        iom_replay_destroy(replay);
+        return NULL;
+    }
     struct iom_store_sink sink = iom_store_queue_sink(&replay->stores);
     iom_mapper_set_sink(mapper, &sink);
     return replay;
@@ -392,6 +443,7 @@ void iom_replay_destroy(struct iom_replay *replay)
     iom_store_queue_free(&replay->stores);
     iom_pool_free(&replay->pool);
     replay_window_free(replay);
+    replay_driver_free(replay);
     free(replay->devices);
     free(replay->ports);
     free(replay);
@@ -405,6 +457,11 @@ struct iom_unit *iom_replay_unit(struct iom_replay *replay)
 struct iom_port *iom_replay_memory_port(struct iom_replay *replay)
 {
     return &replay->ports[MEMORY_PORT];
+}
+
+struct iom_port *iom_replay_mmio_port(struct iom_replay *replay)
+{
+    return &replay->ports[replay->unit.port_count - 1];
 }
 
 uint32_t iom_replay_device_count(const struct iom_replay *replay)
@@ -459,6 +516,8 @@ bool iom_replay_prepare(struct iom_replay *replay, struct iom_memory_image *imag
         if (!is_prologue(&record->record))
             break;
         good = carry_out_early(replay, record, error);
+        if (replay->config.driver.present && record->record.kind == IOM_TRACE_ATTACH)
+            replay_driver_attached(replay, &record->record);
         replay->stats.premaps += record->record.kind == IOM_TRACE_MAP;
         replay->stats.records++;
         replay_drop_ahead(replay);
@@ -481,7 +540,7 @@ void iom_replay_start(struct iom_replay *replay, iom_cycle cycle)
 
 bool iom_replay_finished(const struct iom_replay *replay)
 {
-    if (replay->in_flight != 0 || iom_store_queue_pending(&replay->stores) != 0)
+    if (replay->in_flight != 0 || iom_store_queue_pending(&replay->stores) != 0 || replay_driver_busy(replay))
         return false;
     return replay_exhausted(replay) ||
            (replay->end_of_trace && replay->records_held == 0 && replay->active == 0);

@@ -4,6 +4,14 @@
 //
 //   port 0      "memory"  requester: struct iom_memory_access (the driver's stores) to the memory unit
 //   port 1 + i  "dma"     requester: struct iom_dma of device i (order of the trace's device list)
+//   last port   "mmio"    requester: struct iom_mmio to the register unit; with driver.present only
+//
+// The driver has one processor, which carries out one call after the other. With driver.present it brings the
+// IOMMU up, and an unmap goes on as in host.h: when the table stores have left come commands and a wait
+// (descriptor_cycles each), when all is acknowledged the doorbell, then looks at the status every
+// relax_cycles. Policies are those of flush_queue.h. A map of addresses that still lie in a flush queue has
+// that flushed first (a recording cannot know how long another policy would have held them back).
+// Without driver.present unmaps change tables only.
 //
 // Semantics (docs/trace-format.md, "Replay"; docs/traffic.md):
 //   closed loop   operations begin in the order of their first records, at most `queue_depth` at a
@@ -30,6 +38,8 @@
 #include "core/memory.h"
 #include "core/stats.h"
 #include "core/unit.h"
+#include "traffic/flush_queue.h"
+#include "traffic/host.h"
 #include "traffic/mapper.h"
 #include "traffic/trace.h"
 
@@ -38,6 +48,26 @@ extern "C" {
 #endif
 
 enum iom_replay_mode { IOM_REPLAY_CLOSED_LOOP, IOM_REPLAY_SCALED_TIME };
+
+/// The driver beyond its table stores.
+struct iom_replay_driver {
+    bool present;
+    struct iom_flush_policy policy;
+    uint32_t descriptor_cycles; ///< per command put into the queue
+    uint32_t doorbell_cycles;   ///< of the doorbell write to the processor
+    uint32_t relax_cycles;      ///< between two looks at a status word or register, 0 = 1
+    uint32_t enqueue_cycles;    ///< of putting a range into a flush queue
+    uint32_t batch;             ///< commands per submission at most, 0 = 16
+    uint8_t queue_log2;         ///< size of the command queue in bytes, 0 = 12
+    bool first_stage;           ///< translations are tagged by PASID (as in iom_host_domain)
+    bool caching_mode;          ///< maps are flushed, too
+    bool pasid_tables;          ///< as in iom_host_config
+    uint32_t default_pasid;
+    struct iom_tracker *tracker;                      ///< may be null
+    void (*on_ready)(void *context, iom_cycle cycle); ///< bring-up is over; may be null
+    /// Everything was replayed; timers of flush queues may still run. May be null.
+    void (*on_finished)(void *context, iom_cycle cycle);
+};
 
 struct iom_replay_config {
     enum iom_replay_mode mode;
@@ -54,6 +84,7 @@ struct iom_replay_config {
     uint64_t requests;       ///< stop after this many DMA requests, 0 = never
     uint32_t window_records; ///< most records held at once, 0 = 1048576
     iom_cycle start;         ///< first tick of activity; IOM_NEVER = wait for iom_replay_start
+    struct iom_replay_driver driver;
     void (*on_completed)(void *context, uint64_t total); ///< as in iom_device_config; may be null
     /// A mark of the trace was reached; `text` may be null. May be null.
     void (*on_mark)(void *context, enum iom_trace_mark mark, const char *text, iom_cycle cycle);
@@ -76,6 +107,13 @@ struct iom_replay_config {
     X(counter, refused, "records", "attachments and maps the architecture cannot express")                   \
     X(counter, forced, "records", "records carried out before one of another operation they should follow")  \
     X(counter, stores, "accesses", "stores to translation tables")                                           \
+    X(counter, register_writes, "accesses", "register writes, doorbells included")                           \
+    X(counter, register_reads, "accesses", "register reads")                                                 \
+    X(counter, submissions, "submissions", "batches of commands submitted, each with a wait")                \
+    X(counter, commands, "commands", "commands submitted without waits")                                     \
+    X(counter, queue_flushes_full, "flushes", "flushes because a flush queue was full")                      \
+    X(counter, queue_flushes_timer, "flushes", "flushes by the timer")                                       \
+    X(counter, queue_flushes_reuse, "flushes", "flushes because addresses were mapped again")                \
     X(counter, dma_reads, "requests", "DMA reads sent")                                                      \
     X(counter, dma_writes, "requests", "DMA writes sent")                                                    \
     X(counter, bytes_read, "bytes", "bytes of DMA reads sent")                                               \
@@ -101,13 +139,14 @@ struct iom_replay; // opaque
 
 /// Makes the unit. `reader` stands at the first record; it and `mapper` are borrowed and outlive the unit,
 /// and are used by nobody else while it runs. Null when memory is out or the trace has no devices or more
-/// than 254; `error` (may be null) then says which.
+/// than 253; `error` (may be null) then says which.
 struct iom_replay *iom_replay_create(const struct iom_replay_config *config, struct iom_trace_reader *reader,
                                      struct iom_mapper *mapper, const char *name,
                                      struct iom_trace_error *error);
 void iom_replay_destroy(struct iom_replay *replay);
 struct iom_unit *iom_replay_unit(struct iom_replay *replay);
 struct iom_port *iom_replay_memory_port(struct iom_replay *replay);
+struct iom_port *iom_replay_mmio_port(struct iom_replay *replay);
 /// Devices, their requester ids and their ports; index < count.
 uint32_t iom_replay_device_count(const struct iom_replay *replay);
 uint32_t iom_replay_device_source(const struct iom_replay *replay, uint32_t index);

@@ -292,7 +292,10 @@ void replay_call(struct iom_replay *replay, uint32_t index, iom_cycle now)
 
     replay->busy_until = now + (removes ? replay->config.unmap_cycles : replay->config.map_cycles);
     iom_store_queue_open(&replay->stores, index, replay->busy_until);
+    uint64_t remaps = replay->stats.remaps;
     enum iom_mapper_result result = replay_map_record(replay, &record->record);
+    if (replay->config.driver.present)
+        replay_driver_call(replay, index, &record->record, replay->stats.remaps != remaps, now);
     uint64_t stores = iom_store_queue_pending(&replay->stores) - before;
     replay->stats.stores += stores;
     if (op->stores == 0 && stores != 0)
@@ -340,6 +343,8 @@ static enum verdict judge(struct iom_replay *replay, uint32_t index, iom_cycle n
 {
     struct replay_op *op = &replay->ops[index];
     const struct replay_record *record = &replay->records[op->head];
+    if (op->calling)
+        return VERDICT_ANSWER;
     switch (record->record.kind) {
     case IOM_TRACE_DMA:
         return judge_dma(replay, index, record, now);
@@ -391,7 +396,7 @@ static bool carry_out(struct iom_replay *replay, uint32_t index, iom_cycle now)
 static void run_dry(struct iom_replay *replay, uint32_t index, iom_cycle now)
 {
     struct replay_op *op = &replay->ops[index];
-    if (index == IOM_REPLAY_SEQUENCE || op->dma != 0 || op->stores != 0)
+    if (index == IOM_REPLAY_SEQUENCE || op->dma != 0 || op->stores != 0 || op->calling)
         return;
     if (!op->ended) {
         // Without an end mark an operation ends with the trace.

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/tracker.h"
+
 void iom_store_queue_init(struct iom_store_queue *queue, struct iom_port *port, iom_cycle interval)
 {
     memset(queue, 0, sizeof *queue);
@@ -68,6 +70,8 @@ static void send(struct iom_store_queue *queue, const struct iom_queued_store *q
     access->op = IOM_MEMORY_WRITE;
     access->bytes = queued->store.bytes;
     access->error = 0;
+    access->origin = IOM_WRITE_SOFTWARE;
+    access->node = 0;
     access->cookie = queued->cookie;
     iom_port_send(queue->port, &access->msg, now);
     queue->in_flight++;

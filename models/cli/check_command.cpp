@@ -30,8 +30,8 @@ std::string summary(System &system)
         return text + "a trace of " +
                (header->records == IOM_TRACE_COUNT_UNKNOWN ? "unknown length"
                                                            : plural(header->records, "record"));
-    return text + plural(system.devices().size(), "device") +
-           (system.devices().empty() ? " (a run needs devices or a trace)" : "");
+    return text + plural(system.config().devices.size(), "device") +
+           (system.config().devices.empty() ? " (a run needs devices or a trace)" : "");
 }
 
 int check(const ConfigArguments &arguments)

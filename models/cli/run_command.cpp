@@ -35,6 +35,7 @@ struct RunOptions {
     std::string progress;
     std::string requests, seed; ///< checked by the schema, like any value of a key
     bool allow_hazards = false;
+    bool no_tracker = false;
     bool quiet = false;
     std::vector<std::string> command_line;
 };
@@ -154,7 +155,8 @@ class RunCommand
     int simulate(const SystemConfig &config);
     SessionResult play(System &system, Kernel &kernel);
     int report(const SystemConfig &config, const System &system, const SessionResult &result,
-               const std::optional<FileChecksum> &trace, double wall_seconds) const;
+               const HazardReport &hazards, const std::optional<FileChecksum> &trace,
+               double wall_seconds) const;
 
     const RunOptions &options_;
 };
@@ -168,6 +170,8 @@ LoadedConfig RunCommand::load_with_options() const
         arguments.settings.push_back("run.requests=" + options_.requests);
     if (!options_.seed.empty())
         arguments.settings.push_back("run.seed=" + options_.seed);
+    if (options_.no_tracker)
+        arguments.settings.push_back("tracker.enabled=false");
     return load(arguments);
 }
 
@@ -210,7 +214,7 @@ int RunCommand::simulate(const SystemConfig &config)
         checksum = checksum_file(resolved.trace.file);
     const std::unique_ptr<Kernel> kernel = make_kernel(options_.kernel, system);
     const auto started = std::chrono::steady_clock::now();
-    const SessionResult result = play(system, *kernel);
+    SessionResult result = play(system, *kernel);
     const double wall_seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     if (result.end == EndReason::deadlock)
@@ -222,7 +226,16 @@ int RunCommand::simulate(const SystemConfig &config)
     const std::string nothing = nothing_measured(result);
     if (!nothing.empty())
         return bad_input(options_.config.shown() + ": " + nothing);
-    return report(config, system, result, checksum, wall_seconds);
+    const HazardReport hazards = finish_hazards(system, kernel->now());
+    if (hazards.tracked)
+        result.region.groups.push_back(hazards.statistics);
+    const int status = report(config, system, result, hazards, checksum, wall_seconds);
+    if (status != exit_clean || hazards.hazards == 0 || options_.allow_hazards)
+        return status;
+    if (!options_.quiet)
+        std::cerr << "iommu-sim: stale translations were used " << hazards.hazards << " times"
+                  << " (exit status 1; --allow-hazards accepts it)\n";
+    return exit_findings;
 }
 
 SessionResult RunCommand::play(System &system, Kernel &kernel)
@@ -239,18 +252,19 @@ SessionResult RunCommand::play(System &system, Kernel &kernel)
 }
 
 int RunCommand::report(const SystemConfig &config, const System &system, const SessionResult &result,
-                       const std::optional<FileChecksum> &trace, double wall_seconds) const
+                       const HazardReport &hazards, const std::optional<FileChecksum> &trace,
+                       double wall_seconds) const
 {
     if (!options_.out.empty()) {
         const RunInfo info = {options_.kernel, options_.config.path, options_.command_line, wall_seconds};
-        const std::string problem =
-            write_json_file(output_path(options_.out), result_json(config, system, result, trace, info));
+        const std::string problem = write_json_file(
+            output_path(options_.out), result_json(config, system, result, hazards, trace, info));
         if (!problem.empty())
             return bad_input(problem);
     }
     if (options_.quiet || options_.out == "-")
         return exit_clean;
-    return print(text_report(config, system, result, options_.kernel));
+    return print(text_report(config, system, result, hazards, options_.kernel));
 }
 
 void add_options(CLI::App &command, RunOptions &options)
@@ -273,10 +287,9 @@ void add_options(CLI::App &command, RunOptions &options)
         .add_option("--progress", options.progress, "Progress line on standard error (else report.progress)")
         ->check(CLI::IsMember({"auto", "on", "off"}));
     command.add_flag("--quiet", options.quiet, "No report, no progress, no notes");
-    command.add_flag(
-        "--allow-hazards", options.allow_hazards,
-        "Exit 0 even if stale translations were used (without effect: this version does not look "
-        "for them yet)");
+    command.add_flag("--allow-hazards", options.allow_hazards, "Exit 0 even if stale translations were used");
+    command.add_flag("--no-tracker", options.no_tracker,
+                     "Short for --set tracker.enabled=false: do not look for stale translations");
 }
 
 } // namespace
@@ -291,8 +304,9 @@ void add_run_command(CLI::App &app, const std::vector<std::string> &command_line
         "  iommu-sim run configs/nvme-linux-trace.yaml\n"
         "  iommu-sim run configs/random-misses.yaml --set iotlb.entries=256 --out out/result.json\n"
         "  iommu-sim run - --out - < mine.yaml | jq .derived.iotlb_hit_rate\n\n"
-        "Exit status: 0 done, 2 input or output that cannot be used, or a run that could not be\n"
-        "finished (nothing is written then).");
+        "Exit status: 0 done, 1 done and stale translations were used (docs/invalidation-model.md),\n"
+        "2 input or output that cannot be used, or a run that could not be finished (nothing is written\n"
+        "then).");
     options->command_line = command_line;
     command->callback([options, &status] { status = RunCommand(*options).run(); });
 }

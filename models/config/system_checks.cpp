@@ -3,6 +3,7 @@
 // Conditions that no single key can be refused for: shapes of caches, capability registers that
 // contradict other keys, windows outside the address space, runs without an end. Register bits are
 // those of the Intel VT-d specification 4.1, sections 11.4.2 (CAP) and 11.4.3 (ECAP).
+#include <algorithm>
 #include <array>
 
 #include "models/config/system_schema.h"
@@ -15,7 +16,17 @@ namespace
 
 /// Bits of CAP_REG and ECAP_REG that other keys depend on.
 enum class CapBit : unsigned { cm = 7, sagaw = 8, fl5lp = 60 };
-enum class EcapBit : unsigned { c = 0, pt = 6, nest = 26, pasid = 40, smts = 43, slts = 46, flts = 47 };
+enum class EcapBit : unsigned {
+    c = 0,
+    qi = 1,
+    dt = 2,
+    pt = 6,
+    nest = 26,
+    pasid = 40,
+    smts = 43,
+    slts = 46,
+    flts = 47
+};
 
 /// DMA to these addresses is an interrupt, never translated.
 constexpr uint64_t interrupt_first = 0xfee00000;
@@ -95,6 +106,8 @@ void check_ecap(const VtdSettings &vtd, CheckReport &report)
         if (need.needed && !has(vtd.ecap, need.bit))
             report.conflict({"ecap", "mode"}, std::string(need.name) + " is clear, but the mode needs it");
     }
+    if (!has(vtd.ecap, EcapBit::qi))
+        report.conflict({"ecap"}, "ECAP.QI (bit 1) is clear, but the driver uses the invalidation queue");
     if (has(vtd.ecap, EcapBit::c) != vtd.coherent_walk)
         report.conflict({"ecap", "coherent_walk"}, "ECAP.C (bit 0) contradicts coherent_walk");
 }
@@ -113,6 +126,8 @@ void check_window(const SystemConfig &config, const DeviceSettings &device, cons
                   CheckReport &report)
 {
     const GeneratorSettings &generator = device.generator;
+    if (generator.kind == GeneratorKind::none)
+        return;
     const std::vector<std::string> keys{path + ".generator.base_iova", path + ".generator.window_bytes"};
     const unsigned bits = input_bits(config);
     const uint64_t limit = UINT64_C(1) << bits;
@@ -161,7 +176,100 @@ void check_identity(const SystemConfig &config, size_t index, const std::string 
                         "domain 0 is reserved by hardware in caching mode; use another");
 }
 
+void check_device_tlb(const SystemConfig &config, const DeviceSettings &device, const std::string &path,
+                      CheckReport &report)
+{
+    if (device.device_tlb.entries == 0)
+        return;
+    const VtdSettings &vtd = config.vtd;
+    if (vtd.mode == VtdMode::pass_through)
+        report.conflict({path + ".device_tlb.entries", "vtd.mode"},
+                        "pass-through answers no translation requests; remove the device TLB");
+    if (vtd.ecap != 0 && !has(vtd.ecap, EcapBit::dt))
+        report.conflict({path + ".device_tlb.entries", "vtd.ecap"},
+                        "ECAP.DT (bit 2) is clear, but the device has a device TLB");
+}
+
+void check_workload_device(const SystemConfig &config, CheckReport &report)
+{
+    const std::string &name = config.workload.device;
+    bool idle = false;
+    for (const DeviceSettings &device : config.devices) {
+        const bool none = device.generator.kind == GeneratorKind::none;
+        idle = idle || none;
+        if (device.name != name)
+            continue;
+        if (!none)
+            report.conflict({"workload.device"},
+                            name + " has traffic of its own; give it generator.kind: none");
+        return;
+    }
+    if (!name.empty())
+        report.conflict({"workload.device"}, "there is no device " + name);
+    else if (!idle)
+        report.conflict({"workload.threads"}, "the threads need a device; add one with generator.kind: none");
+}
+
+// Addresses for the threads lie between the windows of the domain and those of interrupts.
+void check_workload_room(const SystemConfig &config, CheckReport &report)
+{
+    for (size_t i = 0; i < config.devices.size(); i++) {
+        const DeviceSettings &device = config.devices[i];
+        if (device.generator.kind != GeneratorKind::none)
+            continue;
+        const WorkloadSettings &w = config.workload;
+        const uint64_t first = workload_first_iova(config, device.domain);
+        // Sizes are rounded up to powers of two, and aligned to that.
+        const uint64_t each = UINT64_C(2) * w.bytes * w.segments;
+        if (first >= workload_last_iova || each > (workload_last_iova - first) / (w.threads + 1))
+            report.conflict({"workload.bytes", "workload.segments", "workload.threads",
+                             "devices[" + number(i) + "].domain"},
+                            "the mappings of the threads do not fit between the windows of domain " +
+                                number(device.domain) + " and " + hex(workload_last_iova));
+    }
+}
+
+void check_workload_system(const SystemConfig &config, CheckReport &report)
+{
+    if (config.workload.threads == 0) {
+        for (size_t i = 0; i < config.devices.size() && config.trace.file.empty(); i++) {
+            if (config.devices[i].generator.kind == GeneratorKind::none)
+                report.conflict({"devices[" + number(i) + "].generator.kind", "workload.threads"},
+                                "a device without traffic of its own needs a workload; set workload.threads");
+        }
+        return;
+    }
+    if (!config.trace.file.empty())
+        report.conflict({"workload.threads", "trace.file"},
+                        "a trace brings its own driver; set workload.threads: 0 or remove the trace");
+    if (config.vtd.mode == VtdMode::pass_through)
+        report.conflict({"workload.threads", "vtd.mode"}, "pass-through maps nothing");
+    check_workload_device(config, report);
+    check_workload_room(config, report);
+}
+
 } // namespace
+
+void check_driver(const DriverSettings &driver, CheckReport &report)
+{
+    if (driver.flush_entries == 1 || (driver.flush_entries & (driver.flush_entries - 1)) != 0)
+        report.conflict({"flush_entries"}, number(driver.flush_entries) + " is not a power of two above 1");
+}
+
+void check_workload(const WorkloadSettings &w, CheckReport &report)
+{
+    if (w.bytes % IOM_PAGE_BYTES != 0)
+        report.conflict({"bytes"}, size(w.bytes) + " is not a multiple of 4K");
+    const uint64_t mapped = w.bytes * w.segments;
+    const uint64_t asked = std::max(w.requests, w.late_requests);
+    if (asked * w.request_bytes > mapped)
+        report.conflict(
+            {w.late_requests > w.requests ? "late_requests" : "requests", "request_bytes", "bytes"},
+            number(asked) + " requests of " + size(w.request_bytes) + " do not fit into a mapping of " +
+                size(mapped));
+    if (w.request_bytes != 0 && IOM_PAGE_BYTES % w.request_bytes != 0)
+        report.conflict({"request_bytes"}, size(w.request_bytes) + " does not divide 4K");
+}
 
 void check_cache_geometry(const CacheGeometry &cache, CheckReport &report)
 {
@@ -202,6 +310,8 @@ void check_generator(const GeneratorSettings &g, CheckReport &report)
                             what + " " + size(bytes) + ", more than the window of " + size(g.window_bytes));
     };
     switch (g.kind) {
+    case GeneratorKind::none:
+        return;
     case GeneratorKind::strided:
         fits("stride_bytes", "the stride is", g.stride_bytes);
         break;
@@ -253,7 +363,8 @@ void check_system(const SystemConfig &config, CheckReport &report)
         report.conflict({"memory.base"}, hex(config.memory.base) + " is not a multiple of 4K");
     if (config.memory.size_bytes % IOM_PAGE_BYTES != 0)
         report.conflict({"memory.size"}, size(config.memory.size_bytes) + " is not a multiple of 4K");
-    const bool endless = config.run.requests == 0 && config.run.max_cycles == 0;
+    const bool endless =
+        config.run.requests == 0 && config.run.max_cycles == 0 && config.workload.threads == 0;
     if (endless && !config.devices.empty() && config.trace.file.empty())
         report.conflict({"run.requests", "run.max_cycles"},
                         "generators never end by themselves; set run.requests or run.max_cycles");
@@ -262,10 +373,12 @@ void check_system(const SystemConfig &config, CheckReport &report)
         const std::string path = "devices[" + number(i) + "]";
         check_identity(config, i, path, report);
         check_window(config, device, path, report);
+        check_device_tlb(config, device, path, report);
         if (device.pasid && config.vtd.mode == VtdMode::legacy)
             report.conflict({path + ".pasid", "vtd.mode"},
                             "legacy mode has no PASIDs; choose a scalable vtd.mode or pasid: none");
     }
+    check_workload_system(config, report);
 }
 
 } // namespace iommu_sim

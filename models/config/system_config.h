@@ -41,7 +41,19 @@ enum class IotlbTag { domain, source };
 
 enum class PageSize { size_4k, size_2m, size_1g };
 
-enum class GeneratorKind { sequential, strided, uniform, zipf, nic, nvme };
+enum class GeneratorKind { none, sequential, strided, uniform, zipf, nic, nvme };
+
+/// What finding the entries of an invalidation costs a cache (core/invalidate_cost.h).
+enum class InvalidateMethod { flash, scan, by_set };
+
+/// When the driver flushes what it has unmapped (traffic/flush_queue.h).
+enum class FlushPolicy { strict, lazy, lazy_single };
+
+/// Flushes of device TLBs for a domain that is attached several times.
+enum class DeviceFlush { per_attachment, skip_repeated, deduplicated };
+
+/// Whose data a mapping of the workload carries.
+enum class WorkloadDirection { from_device, to_device };
 
 enum class TraceMode { closed_loop, scaled_time };
 
@@ -61,8 +73,9 @@ struct RunSettings {
 struct IommuSettings {
     Architecture arch = Architecture::vtd;
     Wiring wiring = Wiring::fused;
-    uint32_t address_width = 46; ///< bits of a host physical address
-    uint32_t hop_cycles = 1;     ///< between the units of the IOMMU, and to memory
+    uint32_t address_width = 46;           ///< bits of a host physical address
+    uint32_t hop_cycles = 1;               ///< between the units of the IOMMU, and to memory
+    uint64_t ats_timeout_cycles = 100'000; ///< of a device TLB invalidation; 0 = never
 };
 
 struct VtdSettings {
@@ -98,9 +111,16 @@ struct CacheGeometry {
     }
 };
 
+struct InvalidateSettings {
+    InvalidateMethod method = InvalidateMethod::flash;
+    uint32_t entries_per_cycle = 4; ///< scan
+    bool blocking = true;           ///< no look-ups while it runs
+};
+
 struct CacheSettings : CacheGeometry {
     uint32_t latency_cycles = 1;
     uint32_t lookups_per_cycle = 1;
+    InvalidateSettings invalidate;
 
     CacheSettings() = default;
     CacheSettings(uint32_t default_entries, uint32_t default_ways)
@@ -125,14 +145,24 @@ struct PscStageSettings {
 struct PscSettings {
     uint32_t latency_cycles = 1;
     uint32_t lookups_per_cycle = 1;
+    InvalidateSettings invalidate;
     PscStageSettings stage1;
     PscStageSettings stage2;
+};
+
+struct CommandQueueSettings {
+    uint64_t size_bytes = 4096;
+    uint32_t prefetch_commands = 4;
+    uint32_t decode_cycles = 1;
+    uint32_t max_in_flight = 4;
+    bool in_order = false;
 };
 
 struct MissTableSettings {
     uint32_t entries = 16;
     uint32_t merges_per_entry = 64;
     bool hit_under_miss = true;
+    bool replay_after_fill = false;
 };
 
 struct WalkerSettings {
@@ -166,13 +196,42 @@ struct LinkSettings {
     uint32_t header_bytes = 24;   ///< of a packet
 };
 
+/// What the driver leaves out or does in the wrong order (broken drivers for the hazard tracker).
+struct DriverQuirks {
+    bool no_iotlb_flush = false;  ///< unmap does not flush the IOTLB
+    bool no_device_flush = false; ///< unmap does not flush device TLBs
+    bool no_wait = false;         ///< unmap returns when its commands are submitted
+    bool flush_first = false;     ///< unmap flushes before it changes the tables
+    bool device_first = false;    ///< unmap flushes device TLBs before the IOTLB
+    bool no_write_back = false;   ///< tables are not written back for a walker that does not snoop
+};
+
 struct DriverSettings {
     PageSize page_size = PageSize::size_4k; ///< largest page the driver maps with
     bool premap = true;                     ///< every page of every window is mapped before the run
-    uint32_t mmio_cycles = 200;             ///< processor to IOMMU registers, one way
-    uint32_t poll_cycles = 100;             ///< between two reads of a status register
-    uint32_t map_cycles = 500;              ///< work of a map call before its first store
-    uint32_t unmap_cycles = 400;            ///< work of an unmap call before its first store
+    FlushPolicy policy = FlushPolicy::strict;
+    uint32_t flush_entries = 0;               ///< of a flush queue; 0 = as Linux: 256, lazy_single 32768
+    std::optional<uint64_t> flush_timeout_ns; ///< none = as Linux: 10 ms, lazy_single 1 s; 0 = no timer
+    DeviceFlush device_flush = DeviceFlush::deduplicated;
+    bool page_selective = true; ///< strict: flush the pages, not the domain
+    bool leaf_only = true;      ///< say so when only leaf entries have changed
+    uint32_t batch = 16;        ///< commands of one submission at most
+    uint32_t cpus = 0;          ///< 0 = as many as threads
+    bool check_errors = false;  ///< look at the error register while spinning
+    // Costs.
+    uint32_t mmio_cycles = 200;      ///< processor to IOMMU registers, one way
+    uint32_t poll_cycles = 100;      ///< between two looks at a status word or register
+    uint32_t map_cycles = 500;       ///< work of a map call before its first store
+    uint32_t unmap_cycles = 400;     ///< work of an unmap call before its first store
+    uint32_t return_cycles = 20;     ///< of a call after its last step
+    uint32_t store_cycles = 1;       ///< between two stores of a thread
+    uint32_t write_back_cycles = 40; ///< per cache line
+    uint32_t descriptor_cycles = 10; ///< per command put into the queue
+    uint32_t doorbell_cycles = 20;   ///< of the doorbell write to the thread
+    uint32_t lock_cycles = 20;       ///< of acquiring a lock
+    uint32_t iova_cycles = 40;       ///< of an allocation or release of addresses
+    uint32_t enqueue_cycles = 40;    ///< of putting a range into a flush queue
+    DriverQuirks quirks;
 };
 
 /// One traffic generator. Which members a kind uses is part of the schema (docs/configuration.md).
@@ -197,12 +256,72 @@ struct GeneratorSettings {
     uint32_t block_bytes = 4096;
 };
 
+/// Broken device TLBs for the hazard tracker.
+struct DeviceTlbQuirks {
+    bool squash_fills = true;                 ///< an invalidation drops fills under way
+    bool completion_overtakes_writes = false; ///< the completion does not wait for posted writes
+    uint32_t write_buffer_cycles = 0;         ///< which stay that long in a buffer
+    bool silent = false;                      ///< neither applies nor answers invalidations
+};
+
+/// entries == 0: the device has no ATS.
+struct DeviceTlbSettings : CacheGeometry {
+    uint32_t latency_cycles = 1;
+    uint32_t lookups_per_cycle = 1;
+    uint32_t outstanding = 16;
+    uint32_t merges_per_request = 64;
+    uint32_t queue_depth = 32;
+    bool use_size = true;
+    bool ask_write = true;
+    bool untranslated_fallback = false;
+    InvalidateSettings invalidate;
+    DeviceTlbQuirks quirks;
+
+    DeviceTlbSettings() : CacheGeometry(0, 4)
+    {
+    }
+};
+
 struct DeviceSettings {
     std::string name;
     uint16_t source_id = 0; ///< bus << 8 | device << 3 | function
     uint32_t domain = 1;
     std::optional<uint32_t> pasid;
+    DeviceTlbSettings device_tlb;
     GeneratorSettings generator;
+};
+
+/// CPU threads that map a buffer, let a device use it, and unmap it. threads == 0: none.
+struct WorkloadSettings {
+    uint32_t threads = 0;
+    std::string device;         ///< empty: the devices with generator.kind none in turn
+    uint64_t iterations = 1000; ///< of each thread
+    uint64_t bytes = 4096;      ///< of a mapping, or of one of its segments
+    uint32_t segments = 1;      ///< of a scatter-gather list
+    uint32_t requests = 0;      ///< DMA requests per mapping; 0 = all of it
+    uint32_t request_bytes = 256;
+    WorkloadDirection direction = WorkloadDirection::from_device;
+    bool await_answers = true;  ///< the unmap comes when the device has finished
+    uint32_t think_cycles = 0;  ///< between an unmap and the next map
+    uint32_t late_requests = 0; ///< DMA requests the device sends when the unmap has returned
+    uint32_t buffers = 8;       ///< physical buffers of a thread, used in turn
+};
+
+/// Whether an invalidation of a cache reaches all it must.
+struct CacheQuirks {
+    bool inner_address_misses = false;
+    bool first_set_only = false;
+};
+
+/// Broken hardware, for the hazard tracker.
+struct QuirkSettings {
+    bool squash_walks = true;
+    CacheQuirks iotlb, context_cache, pasid_cache;
+};
+
+struct TrackerSettings {
+    bool enabled = true;
+    uint32_t max_findings = 50; ///< of each kind
 };
 
 struct TraceSettings {
@@ -230,13 +349,17 @@ struct SystemConfig {
     CacheSettings context_cache{32, 4};
     CacheSettings pasid_cache{32, 4};
     PscSettings psc;
+    CommandQueueSettings command_queue;
     MissTableSettings miss_table;
     WalkerSettings walker;
     MemorySettings memory;
     LinkSettings link;
     DriverSettings driver;
     std::vector<DeviceSettings> devices;
+    WorkloadSettings workload;
     TraceSettings trace;
+    TrackerSettings tracker;
+    QuirkSettings quirks;
     ReportSettings report;
 };
 

@@ -3,46 +3,12 @@
 // Every configuration key, one declaration each. To add a key: a member with its default in
 // system_config.h and one line here; then run `iommu-sim docs configuration` to refresh
 // docs/configuration.md (a test compares the two).
-#include "models/config/system_schema.h"
+#include "models/config/schema_sections.h"
 
 namespace iommu_sim
 {
 namespace
 {
-
-constexpr uint64_t latency_max = 1'000'000;
-constexpr uint64_t window_max = UINT64_C(1) << 48;
-
-std::vector<Choice<iom_cache_policy>> cache_policies()
-{
-    return {{IOM_POLICY_LRU, "lru"},
-            {IOM_POLICY_PLRU, "plru"},
-            {IOM_POLICY_FIFO, "fifo"},
-            {IOM_POLICY_RANDOM, "random"},
-            {IOM_POLICY_SRRIP, "srrip"}};
-}
-
-/// Shared by everything that is a cache; T is derived from CacheGeometry.
-template <class T> void add_cache_geometry(Section<T> &s)
-{
-    s.integer("entries", &T::entries, {0, 1u << 20}, "entries", "Size; 0 = there is no such cache.");
-    s.integer(
-        "ways", &T::ways, {1, 1u << 20}, "ways",
-        "Associativity; ways = entries is fully associative. Sets are entries / ways and must be a power "
-        "of two.");
-    s.choice("policy", &T::policy, cache_policies(), "Replacement policy.");
-    s.boolean("prefer_invalid", &T::prefer_invalid,
-              "A fill takes an invalid way first; false: always the policy's victim.");
-    s.boolean("plru_touch_on_fill", &T::plru_touch_on_fill,
-              "With plru: a fill updates the tree like a hit does.");
-    s.check([](const T &cache, CheckReport &report) { check_cache_geometry(cache, report); });
-}
-
-template <class T> void add_cache_timing(Section<T> &s)
-{
-    s.integer("latency_cycles", &T::latency_cycles, {0, latency_max}, "cycles", "From look-up to result.");
-    s.integer("lookups_per_cycle", &T::lookups_per_cycle, {1, 64}, "look-ups/cycle", "Look-up ports.");
-}
 
 Section<CacheGeometry> geometry_section()
 {
@@ -56,6 +22,7 @@ Section<CacheSettings> cache_section()
     Section<CacheSettings> s;
     add_cache_geometry(s);
     add_cache_timing(s);
+    add_invalidate(s);
     return s;
 }
 
@@ -66,6 +33,7 @@ Section<IotlbSettings> iotlb_section()
     add_cache_timing(s);
     s.choice("tag_by", &IotlbSettings::tag_by, {{IotlbTag::domain, "domain"}, {IotlbTag::source, "source"}},
              "What an entry belongs to: domain lets the devices of a domain share entries.");
+    add_invalidate(s);
     return s;
 }
 
@@ -100,6 +68,8 @@ Section<IommuSettings> iommu_section()
               "Width of a host physical address.");
     s.integer("hop_cycles", &IommuSettings::hop_cycles, {1, 1000000}, "cycles",
               "Latency of the connections between the units of the IOMMU, and from them to memory.");
+    s.integer("ats_timeout_cycles", &IommuSettings::ats_timeout_cycles, {}, "cycles",
+              "A device that has not answered an invalidation for so long counts as gone; 0 = never.");
     return s;
 }
 
@@ -161,6 +131,7 @@ Section<PscSettings> psc_section()
     Section<PscSettings> s;
     const Section<PscStageSettings> stage = psc_stage_section();
     add_cache_timing(s);
+    add_invalidate(s);
     s.section("stage1", &PscSettings::stage1, stage, "Paging-structure caches of the first stage.");
     s.section("stage2", &PscSettings::stage2, stage, "Paging-structure caches of the second stage.");
     return s;
@@ -174,6 +145,29 @@ Section<MissTableSettings> miss_table_section()
               "Requests that can join the one that started a walk; 0 = each walks for itself.");
     s.boolean("hit_under_miss", &MissTableSettings::hit_under_miss,
               "Later requests of a port may hit while an earlier one misses.");
+    s.boolean("replay_after_fill", &MissTableSettings::replay_after_fill,
+              "Requests look up again when their walk is over; false: they take its result.");
+    return s;
+}
+
+Section<CommandQueueSettings> command_queue_section()
+{
+    Section<CommandQueueSettings> s;
+    s.size("size", &CommandQueueSettings::size_bytes, {4096, 512 << 10},
+           "Memory of the queue; a power of two.");
+    s.integer("prefetch_commands", &CommandQueueSettings::prefetch_commands, {1, 4096}, "commands",
+              "Commands fetched ahead of decoding.");
+    s.integer("decode_cycles", &CommandQueueSettings::decode_cycles, {1, latency_max}, "cycles",
+              "Decoding of one command.");
+    s.integer("max_in_flight", &CommandQueueSettings::max_in_flight, {1, 4096}, "commands",
+              "Invalidations carried out at the same time.");
+    s.boolean("in_order", &CommandQueueSettings::in_order,
+              "A command begins when the one before has ended; false: only waits order them.");
+    s.check([](const CommandQueueSettings &queue, CheckReport &report) {
+        if (!iom_is_power_of_two(queue.size_bytes))
+            report.conflict({"size"},
+                            format_unsigned(queue.size_bytes, NumberStyle::size) + " is not a power of two");
+    });
     return s;
 }
 
@@ -230,113 +224,6 @@ Section<LinkSettings> link_section()
     return s;
 }
 
-Section<DriverSettings> driver_section()
-{
-    Section<DriverSettings> s;
-    s.choice("page_size", &DriverSettings::page_size,
-             {{PageSize::size_4k, "4K"}, {PageSize::size_2m, "2M"}, {PageSize::size_1g, "1G"}},
-             "Largest page that the driver maps with.");
-    s.boolean("premap", &DriverSettings::premap, "Map every window before the run.");
-    s.integer("mmio_cycles", &DriverSettings::mmio_cycles, {1, 1000000000}, "cycles",
-              "Processor to the registers of the IOMMU, one way.");
-    s.integer("poll_cycles", &DriverSettings::poll_cycles, {1, 1000000000}, "cycles",
-              "Between two reads of a status register.");
-    s.integer("map_cycles", &DriverSettings::map_cycles, {0, 1000000000}, "cycles",
-              "Work of a map call before its first store.");
-    s.integer("unmap_cycles", &DriverSettings::unmap_cycles, {0, 1000000000}, "cycles",
-              "Work of an unmap call before its first store.");
-    return s;
-}
-
-void add_pattern_keys(Section<GeneratorSettings> &s)
-{
-    using G = GeneratorSettings;
-    s.size("stride_bytes", &G::stride_bytes, {1, window_max}, "Distance between two requests.")
-        .only_for({"strided"});
-    s.real("zipf_exponent", &G::zipf_exponent, {0.01, 10}, "",
-           "Skew of page popularity; about 1 in many real systems.")
-        .only_for({"zipf"});
-    s.size("hot_bytes", &G::hot_bytes, {0, window_max}, "Hot part at the start of the window; 0 = none.")
-        .only_for({"uniform"});
-    s.real("hot_fraction", &G::hot_fraction, {0, 1}, "", "Share of the requests that go to the hot part.")
-        .only_for({"uniform"});
-    s.integer("burst_requests", &G::burst_requests, {1, 65536}, "requests",
-              "Requests issued back to back, followed by a pause that keeps the rate.")
-        .only_for({"sequential", "strided", "uniform", "zipf"});
-}
-
-void add_device_model_keys(Section<GeneratorSettings> &s)
-{
-    using G = GeneratorSettings;
-    s.integer("ring_entries", &G::ring_entries, {1, 65536}, "descriptors", "Descriptors of a ring.")
-        .only_for({"nic"});
-    s.size("buffer_bytes", &G::buffer_bytes, {64, 65536}, "Buffer of one descriptor.").only_for({"nic"});
-    s.size("frame_bytes", &G::frame_bytes, {64, 65536}, "Bytes of a frame.").only_for({"nic"});
-    s.integer("queues", &G::queues, {1, 1024}, "queues", "Submission and completion queue pairs.")
-        .only_for({"nvme"});
-    s.integer("queue_depth", &G::queue_depth, {1, 65536}, "commands", "Commands in flight per queue.")
-        .only_for({"nvme"});
-    s.size("block_bytes", &G::block_bytes, {512, 16 << 20}, "Bytes of one command.").only_for({"nvme"});
-}
-
-Section<GeneratorSettings> generator_section()
-{
-    using G = GeneratorSettings;
-    Section<G> s;
-    s.choice("kind", &G::kind,
-             {{GeneratorKind::sequential, "sequential"},
-              {GeneratorKind::strided, "strided"},
-              {GeneratorKind::uniform, "uniform"},
-              {GeneratorKind::zipf, "zipf"},
-              {GeneratorKind::nic, "nic"},
-              {GeneratorKind::nvme, "nvme"}},
-             "What produces the requests; several keys exist for some kinds only.")
-        .discriminator();
-    s.address("base_iova", &G::base_iova, {}, "First address of the window.");
-    s.size("window_bytes", &G::window_bytes, {4096, window_max}, "Addresses the device uses.");
-    s.size("request_bytes", &G::request_bytes, {1, 4096}, "Bytes of one DMA request.");
-    s.real("read_fraction", &G::read_fraction, {0, 1}, "", "Share of reads; the rest are writes.");
-    s.real("rate", &G::rate, {0, 1e6}, "requests/1000 cycles",
-           "Offered load; 0 = as fast as `outstanding` allows.");
-    s.integer("outstanding", &G::outstanding, {1, 65536}, "requests", "DMA requests in flight at once.");
-    add_pattern_keys(s);
-    add_device_model_keys(s);
-    s.check(check_generator);
-    return s;
-}
-
-Section<DeviceSettings> device_section()
-{
-    Section<DeviceSettings> s;
-    s.text("name", &DeviceSettings::name, "Name in reports; letters, digits, '_', '-' and '.'.").required();
-    s.source_id("source_id", &DeviceSettings::source_id, "Requester id: bus:device.function or 0x...")
-        .required();
-    s.integer("domain", &DeviceSettings::domain, {0, 65535}, "",
-              "Domain id; devices of a domain share one address space.");
-    s.optional_integer("pasid", &DeviceSettings::pasid, {0, (1u << 20) - 1}, "",
-                       "Process address space of the requests; none = requests without PASID.");
-    s.section("generator", &DeviceSettings::generator, generator_section(), "The traffic of this device.");
-    return s;
-}
-
-Section<TraceSettings> trace_section()
-{
-    Section<TraceSettings> s;
-    s.text("file", &TraceSettings::file, "Trace to replay; empty = none.");
-    s.choice("mode", &TraceSettings::mode,
-             {{TraceMode::closed_loop, "closed_loop"}, {TraceMode::scaled_time, "scaled_time"}},
-             "closed_loop: operations start in recorded order as earlier ones end; scaled_time: records "
-             "are due at their recorded times.");
-    s.integer("queue_depth", &TraceSettings::queue_depth, {0, 1 << 20}, "operations",
-              "Operations in flight in closed_loop; 0 = as recorded.");
-    s.integer("device_latency_ns", &TraceSettings::device_latency_ns, {0, UINT64_C(1'000'000'000'000)}, "ns",
-              "Work of the device between ring fetch and data in closed_loop.");
-    s.real("time_scale", &TraceSettings::time_scale, {1e-6, 1e6}, "",
-           "Factor on recorded times in scaled_time; above 1 is slower.");
-    s.check(check_trace);
-    return s;
-}
-
 Section<ReportSettings> report_section()
 {
     Section<ReportSettings> s;
@@ -344,6 +231,37 @@ Section<ReportSettings> report_section()
     s.choice("progress", &ReportSettings::progress,
              {{Progress::automatic, "auto"}, {Progress::on, "on"}, {Progress::off, "off"}},
              "Progress line on standard error; auto = if that is a terminal.");
+    return s;
+}
+
+Section<TrackerSettings> tracker_section()
+{
+    Section<TrackerSettings> s;
+    s.boolean("enabled", &TrackerSettings::enabled,
+              "Look for uses of stale translations; costs no simulated time.");
+    s.integer("max_findings", &TrackerSettings::max_findings, {1, 1'000'000}, "findings",
+              "Findings of each kind that are described; further ones are only counted.");
+    return s;
+}
+
+Section<CacheQuirks> cache_quirks_section()
+{
+    Section<CacheQuirks> s;
+    s.boolean("inner_address_misses", &CacheQuirks::inner_address_misses,
+              "An invalidation by address misses a larger page that begins before its range.");
+    s.boolean("first_set_only", &CacheQuirks::first_set_only, "An invalidation reaches set 0 only.");
+    return s;
+}
+
+Section<QuirkSettings> quirks_section()
+{
+    Section<QuirkSettings> s;
+    const Section<CacheQuirks> cache = cache_quirks_section();
+    s.boolean("squash_walks", &QuirkSettings::squash_walks,
+              "An invalidation drops the fills of walks under way; false: hardware that forgets them.");
+    s.section("iotlb", &QuirkSettings::iotlb, cache, "The IOTLB.");
+    s.section("context_cache", &QuirkSettings::context_cache, cache, "The context cache.");
+    s.section("pasid_cache", &QuirkSettings::pasid_cache, cache, "The PASID cache.");
     return s;
 }
 
@@ -364,14 +282,20 @@ std::shared_ptr<const SectionSchema> make_system_schema()
     s.section("context_cache", &C::context_cache, cache_section(), "Cache of context entries.");
     s.section("pasid_cache", &C::pasid_cache, cache_section(), "Cache of PASID-table entries.");
     s.section("psc", &C::psc, psc_section(), "Paging-structure caches: upper levels of the page tables.");
+    s.section("command_queue", &C::command_queue, command_queue_section(),
+              "Queue of invalidation commands: fetch and execution.");
     s.section("miss_table", &C::miss_table, miss_table_section(),
               "Misses in flight; merges those of one page.");
     s.section("walker", &C::walker, walker_section(), "Page walkers.");
     s.section("memory", &C::memory, memory_section(), "Memory as the IOMMU sees it.");
     s.section("link", &C::link, link_section(), "Path between devices and IOMMU.");
     s.section("driver", &C::driver, driver_section(), "The operating system's IOMMU driver.");
-    s.list("devices", &C::devices, device_section(), 4096, "Devices with their traffic.");
+    s.list("devices", &C::devices, device_section(), 200, "Devices with their traffic.");
+    s.section("workload", &C::workload, workload_section(),
+              "CPU threads that map a buffer, let a device use it and unmap it.");
     s.section("trace", &C::trace, trace_section(), "Replay of a recorded trace.");
+    s.section("tracker", &C::tracker, tracker_section(), "Detection of stale translations.");
+    s.section("quirks", &C::quirks, quirks_section(), "Broken hardware, to see what it leads to.");
     s.section("report", &C::report, report_section(), "What is reported.");
     s.check(check_system);
     return s.schema();

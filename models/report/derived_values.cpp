@@ -48,6 +48,19 @@ Value wires(const Measures &m, uint64_t Measures::Link::*busy_cycles)
     return ratio(busy, m.cycles * m.links.size());
 }
 
+// Of one kind of call, per call.
+Value call_mean(const Measures &m, const char *name, uint64_t (*value)(const CallMeasures &))
+{
+    const CallMeasures *call = m.call(name);
+    return call == nullptr ? std::nullopt : ratio(value(*call), call->time.count);
+}
+
+template <iom_host_part part> Value unmap_part(const Measures &m)
+{
+    return call_mean(m, "unmap", [](const CallMeasures &call) { return call.part[part].sum; });
+}
+
+constexpr const char *unmap_part_description = "mean of this part (docs/unmap-cost.md) of an unmap call";
 constexpr const char *part_description =
     "share of this latency part (docs/results.md) in the sum of all translation latencies";
 
@@ -110,6 +123,49 @@ std::vector<DerivedValue> make_values()
         {"link_response_utilisation", "ratio",
          "cycles the wires to the device were occupied / cycles, mean of the links",
          [](M m) { return wires(m, &Measures::Link::response_busy_cycles); }},
+        {"device_tlb_hit_rate", "ratio", "hits / look-ups of the device TLBs",
+         [](M m) { return ratio(m.device_tlb.hits, m.device_tlb.lookups); }},
+        {"map_cycles_mean", "cycles", "mean time from a map call to its return",
+         [](M m) { return call_mean(m, "map", [](const CallMeasures &c) { return c.time.sum; }); }},
+        {"unmap_cycles_mean", "cycles", "mean time from an unmap call to its return",
+         [](M m) { return call_mean(m, "unmap", [](const CallMeasures &c) { return c.time.sum; }); }},
+        {"unmap_call_cycles", "cycles", unmap_part_description, unmap_part<IOM_HOST_PART_CALL>},
+        {"unmap_table_cycles", "cycles", unmap_part_description, unmap_part<IOM_HOST_PART_TABLE>},
+        {"unmap_lock_cycles", "cycles", unmap_part_description, unmap_part<IOM_HOST_PART_LOCK>},
+        {"unmap_submit_cycles", "cycles", unmap_part_description, unmap_part<IOM_HOST_PART_SUBMIT>},
+        {"unmap_execute_cycles", "cycles", unmap_part_description, unmap_part<IOM_HOST_PART_EXECUTE>},
+        {"unmap_status_cycles", "cycles", unmap_part_description, unmap_part<IOM_HOST_PART_STATUS>},
+        {"unmap_poll_cycles", "cycles", unmap_part_description, unmap_part<IOM_HOST_PART_POLL>},
+        {"unmaps_per_second", "calls/s", "unmap calls that returned / simulated time",
+         [](M m) {
+             const CallMeasures *unmap = m.call("unmap");
+             return unmap == nullptr ? Value() : ratio(unmap->time.count, m.cycles * m.tick_ps, 1e12);
+         }},
+        {"invalidations_per_1000_unmaps", "commands",
+         "invalidation commands carried out, without waits / unmap calls * 1000",
+         [](M m) {
+             const CallMeasures *unmap = m.call("unmap");
+             const uint64_t commands = m.queue.invalidations + m.queue.device_invalidations;
+             return unmap == nullptr ? Value() : ratio(commands, unmap->time.count, 1000.0);
+         }},
+        {"command_fetch_cycles_mean", "cycles", "mean time from a doorbell to the decoding of its commands",
+         [](M m) { return histogram_mean(m.queue.fetch); }},
+        {"invalidation_cycles_mean", "cycles",
+         "mean time from the begin of an invalidation of the IOMMU's caches to its last acknowledgement",
+         [](M m) { return histogram_mean(m.invalidation.latency); }},
+        {"device_invalidation_cycles_mean", "cycles",
+         "mean time from an invalidation request to a device to its completion",
+         [](M m) { return histogram_mean(m.invalidation.device_latency); }},
+        {"drain_cycles_mean", "cycles", "mean time that a wait waited for older DMA to become visible",
+         [](M m) { return histogram_mean(m.queue.drain); }},
+        {"lookup_stall_ratio", "ratio", "cycles in which invalidations kept look-ups waiting / cycles",
+         [](M m) { return ratio(m.invalidation.blocked_cycles, m.cycles); }},
+        {"window_cycles_mean", "cycles",
+         "mean time from a change of tables that caches held to the report that it is complete",
+         [](M m) { return histogram_mean(m.tracker.window); }},
+        {"unprotected_cycles_mean", "cycles",
+         "mean time from a change of tables to the removal of the last cached copy",
+         [](M m) { return histogram_mean(m.tracker.unprotected); }},
     };
 }
 

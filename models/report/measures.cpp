@@ -107,7 +107,7 @@ void add(SourceMeasures &total, const SourceMeasures &source)
 void measure_sources(const PhaseResult &phase, Measures &m)
 {
     for (const StatisticGroup &group : phase.groups) {
-        if (group.kind == "device" || group.kind == "replay")
+        if (group.group == "device" || group.group == "replay")
             m.sources.push_back(source_measures(group));
     }
     for (const SourceMeasures &source : m.sources)
@@ -191,6 +191,84 @@ void measure_links(const PhaseResult &phase, Measures &m)
     }
 }
 
+constexpr const char *call_prefix = "host_";
+
+CallMeasures call_measures(const StatisticGroup &group)
+{
+    CallMeasures call;
+    call.name = group.group.substr(std::char_traits<char>::length(call_prefix));
+    call.submissions = group.value("submissions");
+    call.commands = group.value("commands");
+    copy_histogram(group, "time", call.time);
+    for (size_t i = 0; i < call.part.size(); i++)
+        copy_histogram(group, call_part_names()[i].key, call.part[i]);
+    return call;
+}
+
+void measure_driver(const PhaseResult &phase, Measures &m)
+{
+    for (const StatisticGroup &group : phase.groups) {
+        if (group.group.rfind(call_prefix, 0) != 0)
+            continue;
+        CallMeasures call = call_measures(group);
+        if (call.time.count != 0)
+            m.calls.push_back(std::move(call));
+    }
+    const Role host(phase, "host");
+    m.host.submissions = host.sum("submissions");
+    m.host.commands = host.sum("commands");
+    m.host.queued = host.sum("queued");
+    m.host.flushes_full = host.sum("queue_flushes_full");
+    m.host.flushes_timer = host.sum("queue_flushes_timer");
+    host.merge("held_back", m.host.held_back);
+}
+
+void measure_invalidation(const PhaseResult &phase, Measures &m)
+{
+    const Role queue(phase, "command_queue");
+    m.queue.commands = queue.sum("commands");
+    m.queue.invalidations = queue.sum("invalidations");
+    m.queue.device_invalidations = queue.sum("device_invalidations");
+    m.queue.waits = queue.sum("waits");
+    m.queue.errors = queue.sum("errors");
+    queue.merge("fetch_latency", m.queue.fetch);
+    queue.merge("hold_latency", m.queue.hold);
+    queue.merge("execute_latency", m.queue.execute);
+    queue.merge("wait_latency", m.queue.wait);
+    queue.merge("wait_drain_latency", m.queue.drain);
+    queue.merge("wait_status_latency", m.queue.status);
+    const Role fanout(phase, "fanout");
+    m.invalidation.invalidations = fanout.sum("invalidations");
+    m.invalidation.device_invalidations = fanout.sum("device_invalidations");
+    m.invalidation.removed = fanout.sum("removed");
+    m.invalidation.device_removed = fanout.sum("device_removed");
+    m.invalidation.timeouts = fanout.sum("timeouts");
+    fanout.merge("invalidate_latency", m.invalidation.latency);
+    fanout.merge("device_latency", m.invalidation.device_latency);
+    for (const char *group : {"frontend", "stage"}) {
+        const Role stage(phase, group);
+        m.invalidation.blocked_cycles += stage.sum("blocked_cycles");
+        m.invalidation.restarts += stage.sum("restarts");
+    }
+    const Role tracker(phase, "tracker");
+    tracker.merge("window_length", m.tracker.window);
+    tracker.merge("unprotected_time", m.tracker.unprotected);
+    tracker.merge("window_use_age", m.tracker.use_age);
+}
+
+void measure_device_tlbs(const PhaseResult &phase, Measures &m)
+{
+    const Role tlb(phase, "device_tlb");
+    m.device_tlb.lookups = tlb.sum("lookups");
+    m.device_tlb.hits = tlb.sum("hits");
+    m.device_tlb.misses = tlb.sum("misses");
+    m.device_tlb.merged = tlb.sum("merged");
+    m.device_tlb.fills = tlb.sum("fills");
+    m.device_tlb.evictions = tlb.sum("evictions");
+    m.device_tlb.refused = tlb.sum("refused");
+    tlb.merge("translation_latency", m.device_tlb.latency);
+}
+
 } // namespace
 
 Measures measure(const PhaseResult &phase, const SystemConfig &config)
@@ -206,6 +284,9 @@ Measures measure(const PhaseResult &phase, const SystemConfig &config)
     measure_walks(phase, config, m);
     measure_memory(phase, m);
     measure_links(phase, m);
+    measure_driver(phase, m);
+    measure_invalidation(phase, m);
+    measure_device_tlbs(phase, m);
     return m;
 }
 
@@ -236,6 +317,29 @@ const std::array<PartName, IOM_PART_COUNT> &part_names()
         {"pasid", "PASID look-ups and fetches"},
         {"walk", "page-walk steps"},
         {"memory", "table reads of page walks"},
+    }};
+    return names;
+}
+
+const CallMeasures *Measures::call(const std::string &name) const
+{
+    for (const CallMeasures &candidate : calls) {
+        if (candidate.name == name)
+            return &candidate;
+    }
+    return nullptr;
+}
+
+const std::array<CallPartName, IOM_HOST_PARTS> &call_part_names()
+{
+    static const std::array<CallPartName, IOM_HOST_PARTS> names = {{
+        {"call", "call", "the driver's own work"},
+        {"table", "table", "writing the tables"},
+        {"lock", "lock", "waiting for and acquiring locks"},
+        {"submit", "submit", "commands into the queue, doorbell"},
+        {"execute", "execute", "fetching and carrying out the commands"},
+        {"status", "status", "status on its way to the processor"},
+        {"poll", "poll", "until the thread looks"},
     }};
     return names;
 }

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "models/session.h"
+#include "traffic/host.h"
 
 namespace iommu_sim
 {
@@ -38,6 +39,14 @@ struct SourceMeasures {
     uint64_t faults = 0, memory_errors = 0;
     uint64_t operations_done = 0, operations_aborted = 0;
     iom_histogram latency{}, operation_latency{};
+};
+
+/// One kind of call of the driver (iom_host_call_stats): map, unmap, ...
+struct CallMeasures {
+    std::string name;
+    uint64_t submissions = 0, commands = 0;
+    iom_histogram time{};
+    std::array<iom_histogram, IOM_HOST_PARTS> part{};
 };
 
 struct Measures {
@@ -76,10 +85,42 @@ struct Measures {
     };
     std::vector<Link> links;
 
+    std::vector<CallMeasures> calls; ///< kinds that were called
+    struct {
+        uint64_t commands = 0, invalidations = 0, device_invalidations = 0, waits = 0, errors = 0;
+        iom_histogram fetch{}, hold{}, execute{}, wait{}, drain{}, status{};
+    } queue;
+    struct {
+        uint64_t invalidations = 0, device_invalidations = 0, removed = 0, device_removed = 0, timeouts = 0;
+        uint64_t blocked_cycles = 0, restarts = 0;
+        iom_histogram latency{}, device_latency{};
+    } invalidation;
+    struct {
+        uint64_t lookups = 0, hits = 0, misses = 0, merged = 0, fills = 0, evictions = 0, refused = 0;
+        iom_histogram latency{};
+    } device_tlb;
+    struct {
+        uint64_t submissions = 0, commands = 0, queued = 0, flushes_full = 0, flushes_timer = 0;
+        iom_histogram held_back{};
+    } host;
+    struct {
+        iom_histogram window{}, unprotected{}, use_age{};
+    } tracker;
+
     double seconds() const;
     double ns(double cycles_count) const;
     uint64_t part_total() const;
+    /// Calls of that kind, null if there were none.
+    const CallMeasures *call(const std::string &name) const;
 };
+
+/// Names of enum iom_host_part: as in the result file, and for people.
+struct CallPartName {
+    const char *key;
+    const char *heading;
+    const char *text;
+};
+const std::array<CallPartName, IOM_HOST_PARTS> &call_part_names();
 
 /// Sums the groups of a phase.
 Measures measure(const PhaseResult &phase, const SystemConfig &config);

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cinttypes>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
@@ -148,6 +149,78 @@ Json trace_json(const SystemConfig &config, const iom_trace_header *header,
     return json;
 }
 
+// ---- hazards -------------------------------------------------------------------------------------------
+
+Json cycle_or_null(iom_cycle cycle)
+{
+    return cycle == IOM_NEVER ? Json() : Json(cycle);
+}
+
+std::string hex64(uint64_t value)
+{
+    std::array<char, 24> text{};
+    std::snprintf(text.data(), text.size(), "0x%" PRIx64, value);
+    return text.data();
+}
+
+const char *severity_name(uint8_t severity)
+{
+    return severity == IOM_SEVERITY_HAZARD ? "hazard" : severity == IOM_SEVERITY_WARNING ? "warning" : "note";
+}
+
+Json request_json(const iom_finding &f)
+{
+    if (!f.has_request)
+        return nullptr;
+    return {{"id", f.request},
+            {"source", f.source},
+            {"pasid", f.has_pasid ? Json(f.pasid) : Json()},
+            {"iova", hex64(f.iova)},
+            {"bytes", f.bytes},
+            {"write", f.write},
+            {"output", hex64(f.output)},
+            {"looked_up", cycle_or_null(f.looked_up)},
+            {"visible", cycle_or_null(f.visible)}};
+}
+
+Json finding_json(const Finding &finding)
+{
+    const iom_finding &f = finding.what;
+    Json json;
+    json["kind"] = iom_finding_kind_name(static_cast<iom_finding_kind>(f.kind));
+    json["severity"] = severity_name(f.severity);
+    json["text"] = finding.line;
+    json["request"] = request_json(f);
+    json["cache"] = iom_tracked_cache_name(f.cache);
+    json["source_word"] = f.has_source ? Json(hex64(f.word)) : Json();
+    json["created"] = cycle_or_null(f.created);
+    json["commanded"] = cycle_or_null(f.commanded);
+    Json executed = Json::object();
+    for (uint32_t cache = IOM_TRACKED_CONTEXT; cache <= IOM_TRACKED_DEVICE_TLB; cache++) {
+        if (f.executed[cache] != IOM_NEVER)
+            executed[iom_tracked_cache_name(cache)] = f.executed[cache];
+    }
+    json["executed"] = std::move(executed);
+    json["completed"] = cycle_or_null(f.completed);
+    json["reported"] = cycle_or_null(f.reported);
+    json["invalidation"] = f.invalidation == 0 ? Json() : Json(f.invalidation);
+    return json;
+}
+
+Json hazards_json(const HazardReport &hazards)
+{
+    if (!hazards.tracked)
+        return nullptr;
+    Json json;
+    json["hazards"] = hazards.hazards;
+    for (uint32_t kind = 0; kind < IOM_FINDING_KINDS; kind++)
+        json["counts"][iom_finding_kind_name(static_cast<iom_finding_kind>(kind))] = hazards.counts[kind];
+    json["findings"] = Json::array();
+    for (const Finding &finding : hazards.findings)
+        json["findings"].push_back(finding_json(finding));
+    return json;
+}
+
 // ---- machine and moment --------------------------------------------------------------------------------
 
 std::string utc_now()
@@ -219,8 +292,8 @@ std::optional<FileChecksum> checksum_file(const std::string &path)
 }
 
 nlohmann::ordered_json result_json(const SystemConfig &config, const System &system,
-                                   const SessionResult &result, const std::optional<FileChecksum> &trace,
-                                   const RunInfo &run)
+                                   const SessionResult &result, const HazardReport &hazards,
+                                   const std::optional<FileChecksum> &trace, const RunInfo &run)
 {
     Json json;
     json["schema"] = {{"name", result_schema_name}, {"version", result_schema_version}};
@@ -233,6 +306,7 @@ nlohmann::ordered_json result_json(const SystemConfig &config, const System &sys
                       {"warm_up", phase_json(result.warm_up, config)},
                       {"region_of_interest", phase_json(result.region, config)}};
     json["derived"] = derived_json(result.region, config);
+    json["hazards"] = hazards_json(hazards);
     json["run"] = run_json(result, run);
     return json;
 }

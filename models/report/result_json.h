@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "models/hazards.h"
 #include "models/session.h"
 #include "models/system.h"
 
@@ -42,8 +43,8 @@ struct RunInfo {
 
 /// `config` is the configuration as it was written (System's own has its trace path resolved).
 nlohmann::ordered_json result_json(const SystemConfig &config, const System &system,
-                                   const SessionResult &result, const std::optional<FileChecksum> &trace,
-                                   const RunInfo &run);
+                                   const SessionResult &result, const HazardReport &hazards,
+                                   const std::optional<FileChecksum> &trace, const RunInfo &run);
 
 } // namespace iommu_sim
 

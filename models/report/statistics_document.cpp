@@ -3,15 +3,19 @@
 // The generated reference of statistics. See statistics_document.h.
 #include "models/report/statistics_document.h"
 
+#include "core/command_queue.h"
+#include "core/device_tlb.h"
+#include "core/fanout.h"
 #include "core/link.h"
 #include "core/memory.h"
 #include "core/psc.h"
 #include "core/register_unit.h"
 #include "core/stage.h"
+#include "core/tracker_report.h"
 #include "core/walker.h"
 #include "models/report/measures.h"
 #include "traffic/device.h"
-#include "traffic/driver.h"
+#include "traffic/host.h"
 #include "traffic/replay.h"
 
 namespace iommu_sim
@@ -41,7 +45,22 @@ std::vector<DocumentedGroup> make_groups()
         {{"memory"}, "Memory.", {IOM_MEMORY_STATS(ROW)}},
         {{"link"}, "Each PCI Express link (link.bytes_per_cycle other than 0).", {IOM_LINK_STATS(ROW)}},
         {{"device"}, "Each device.", {IOM_DEVICE_STATS(ROW)}},
-        {{"driver"}, "The driver model.", {IOM_DRIVER_STATS(ROW)}},
+        {{"device_tlb"}, "Each device TLB (devices[].device_tlb).", {IOM_DEVICE_TLB_STATS(ROW)}},
+        {{"command_queue"}, "The queue of invalidation commands.", {IOM_COMMAND_QUEUE_STATS(ROW)}},
+        {{"fanout"},
+         "The fan-out, which gives invalidations to everybody who caches translations.",
+         {IOM_FANOUT_STATS(ROW)}},
+        {{"host"}, "Processors and the driver that runs on them.", {IOM_HOST_STATS(ROW)}},
+        {{"host_map", "host_unmap", "host_sg_map", "host_attach", "host_detach", "host_pasid_attach",
+          "host_pasid_detach", "host_context_change", "host_flush_all", "host_flush_timer"},
+         "Calls of the driver, one group for each kind. The parts add up to the time.",
+         {IOM_HOST_CALL_STATS(ROW)}},
+        {{"lock_queue"},
+         "The lock of the command queue; each flush queue has one, too (`lock_flush_`DOMAIN`_`CPU).",
+         {IOM_HOST_LOCK_STATS(ROW)}},
+        {{"tracker"},
+         "The hazard tracker; docs/invalidation-model.md explains the terms.",
+         {IOM_TRACKER_STATS(ROW)}},
         {{"replay"}, "A replayed trace: its devices and its driver.", {IOM_REPLAY_STATS(ROW)}},
     };
 }

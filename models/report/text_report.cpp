@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "models/report/invalidation_report.h"
 #include "models/report/measures.h"
 #include "models/report/table.h"
 
@@ -98,8 +99,8 @@ class Report
 {
   public:
     Report(const SystemConfig &config, const System &system, const SessionResult &result,
-           const std::string &kernel)
-        : config_(config), system_(system), result_(result), kernel_(kernel),
+           const HazardReport &hazards, const std::string &kernel)
+        : config_(config), system_(system), result_(result), hazards_(hazards), kernel_(kernel),
           measures_(measure(result.region, config))
     {
     }
@@ -144,6 +145,7 @@ class Report
     const SystemConfig &config_;
     const System &system_;
     const SessionResult &result_;
+    const HazardReport &hazards_;
     const std::string &kernel_;
     const Measures measures_;
     std::string text_;
@@ -499,17 +501,21 @@ std::string Report::text()
     walks();
     memory();
     links();
+    text_ += device_tlb_section(measures_);
+    text_ += driver_calls_section(measures_);
+    text_ += invalidation_section(measures_);
     faults();
     sources();
+    text_ += hazards_section(hazards_);
     return text_;
 }
 
 } // namespace
 
 std::string text_report(const SystemConfig &config, const System &system, const SessionResult &result,
-                        const std::string &kernel)
+                        const HazardReport &hazards, const std::string &kernel)
 {
-    return Report(config, system, result, kernel).text();
+    return Report(config, system, result, hazards, kernel).text();
 }
 
 } // namespace iommu_sim

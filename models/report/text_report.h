@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "models/hazards.h"
 #include "models/session.h"
 #include "models/system.h"
 
@@ -14,7 +15,7 @@ namespace iommu_sim
 {
 
 std::string text_report(const SystemConfig &config, const System &system, const SessionResult &result,
-                        const std::string &kernel);
+                        const HazardReport &hazards, const std::string &kernel);
 
 } // namespace iommu_sim
 

@@ -12,7 +12,9 @@
 //   iom_memory_access    READ / WRITE      address                          bytes, data[]
 //   iom_mmio             READ / WRITE      register offset                  bytes, value
 //   walk, probe,         IGNORE            0                                0, none
-//   control, fault
+//   control, fault, queue
+//   setup and event, device
+//   invalidation
 //
 // A DMA without data (timing only) that writes is an IGNORE command towards foreign modules, so that it
 // cannot overwrite their memory.
@@ -125,7 +127,8 @@ void describe_message(const iom_msg &msg, tlm::tlm_generic_payload &payload);
 /// True if no response comes back for this kind of message.
 inline bool is_one_way(const iom_msg &msg)
 {
-    return msg.kind == IOM_MSG_FAULT || msg.kind == IOM_MSG_PROBE;
+    return msg.kind == IOM_MSG_FAULT || msg.kind == IOM_MSG_PROBE || msg.kind == IOM_MSG_QUEUE_SETUP ||
+           msg.kind == IOM_MSG_QUEUE_EVENT;
 }
 
 } // namespace iommu_sim

@@ -7,9 +7,14 @@
 //   ContextCacheModule, PasidCacheModule, IotlbModule      the same sockets       core/stage.h
 //   WalkerModule                   in0.., memory, psc, control                    core/walker.h
 //   PagingStructureCacheModule     in, control                                    core/psc.h
-//   RegisterModule                 mmio, fault0.., participant0..                 core/register_unit.h
+//   RegisterModule                 mmio, fault0.., event0.., fanout, queue        core/register_unit.h
+//   CommandQueueModule             setup, events, memory, fanout                  core/command_queue.h
+//   FanoutModule                   source0.., participant0.., device0.., events   core/fanout.h
+//   DeviceTlbModule                device, host, invalidate                       core/device_tlb.h
+//   LinkModule                     device, host, fanout, invalidate               core/link.h
 //   MemoryModule                   in0..                                          core/memory.h
-//   IommuModule                    in0.., memory, table, mmio: all but the memory in one module
+//   IommuModule                    in0.., memory, table, queue, mmio, ats0..       core/iommu.h, in one
+//   module
 //
 // A front end that owns all three look-ups is the fused IOMMU; with none it passes requests on through
 // `next` to cache modules that own one each. Foreign modules may be bound to the inputs of a front end
@@ -24,6 +29,9 @@
 
 #include <memory>
 
+#include "core/command_queue.h"
+#include "core/device_tlb.h"
+#include "core/fanout.h"
 #include "core/iommu.h"
 #include "core/link.h"
 #include "core/memory.h"
@@ -129,14 +137,70 @@ class RegisterModule final : public UnitModule
 
     TargetSocket &mmio();
     TargetSocket &fault(uint32_t index);
-    /// To the control socket of every stage, walker and paging-structure cache.
-    InitiatorSocket &participant(uint32_t index);
+    TargetSocket &event(uint32_t index);
+    InitiatorSocket &fanout();
+    InitiatorSocket &queue();
     iom_register_unit &registers();
 
   private:
     RegisterModule(const sc_core::sc_module_name &name, const std::shared_ptr<iom_register_unit> &unit,
                    const iom_register_unit_config &config, uint64_t tick_ps);
     std::shared_ptr<iom_register_unit> unit_;
+};
+
+class CommandQueueModule final : public UnitModule
+{
+  public:
+    CommandQueueModule(const sc_core::sc_module_name &name, const iom_command_queue_config &config,
+                       uint64_t tick_ps);
+
+    TargetSocket &setup();
+    InitiatorSocket &events();
+    InitiatorSocket &memory();
+    InitiatorSocket &fanout();
+    iom_command_queue &queue();
+
+  private:
+    CommandQueueModule(const sc_core::sc_module_name &name, const std::shared_ptr<iom_command_queue> &unit,
+                       uint64_t tick_ps);
+    std::shared_ptr<iom_command_queue> unit_;
+};
+
+class FanoutModule final : public UnitModule
+{
+  public:
+    FanoutModule(const sc_core::sc_module_name &name, const iom_fanout_config &config, uint64_t tick_ps);
+
+    TargetSocket &source(uint32_t index);
+    /// To the control socket of every stage, walker and paging-structure cache; 0 is the front end.
+    InitiatorSocket &participant(uint32_t index);
+    InitiatorSocket &device(uint32_t index);
+    InitiatorSocket &events();
+    iom_fanout &fanout();
+
+  private:
+    FanoutModule(const sc_core::sc_module_name &name, const std::shared_ptr<iom_fanout> &unit,
+                 const iom_fanout_config &config, uint64_t tick_ps);
+    std::shared_ptr<iom_fanout> unit_;
+};
+
+/// The device TLB of an endpoint; sits between the device and the link (or the IOMMU). The configuration's
+/// stream is assumed for payloads without IommuExtension.
+class DeviceTlbModule final : public UnitModule
+{
+  public:
+    DeviceTlbModule(const sc_core::sc_module_name &name, const iom_device_tlb_config &config,
+                    uint64_t tick_ps);
+
+    TargetSocket &device();
+    InitiatorSocket &host();
+    TargetSocket &invalidate(); ///< from the fan-out, or the link
+    iom_device_tlb &device_tlb();
+
+  private:
+    DeviceTlbModule(const sc_core::sc_module_name &name, const std::shared_ptr<iom_device_tlb> &unit,
+                    uint32_t stream, uint64_t tick_ps);
+    std::shared_ptr<iom_device_tlb> unit_;
 };
 
 /// A PCI Express link (core/link.h); flight times are those of the sockets' connections.
@@ -147,6 +211,8 @@ class LinkModule final : public UnitModule
 
     TargetSocket &device();
     InitiatorSocket &host();
+    TargetSocket &fanout();        ///< invalidation requests and, back, their completions
+    InitiatorSocket &invalidate(); ///< to the device TLB
     /// Requester assumed for payloads without IommuExtension.
     void set_source_id(uint32_t source_id);
 
@@ -180,6 +246,8 @@ class IommuModule final : public UnitModule
     TargetSocket &in(uint32_t index);
     InitiatorSocket &memory(); ///< translated DMA
     InitiatorSocket &table();  ///< table reads and updates
+    InitiatorSocket &queue();  ///< command reads and status writes; unbound: commands are not fetched
+    InitiatorSocket &ats(uint32_t index);
     TargetSocket &mmio();
     /// Requester assumed for payloads without IommuExtension on input `index`.
     void set_source_id(uint32_t index, uint32_t source_id);

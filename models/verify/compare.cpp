@@ -363,6 +363,18 @@ bool same_observation(const Observation &a, const Observation &b)
 
 } // namespace
 
+bool same_outcome(const DmaStep &step, const Observation &a, const Observation &b)
+{
+    if (a.translated() != b.translated() || a.refused() != b.refused())
+        return false;
+    if (a.translated() && a.result.pa != b.result.pa)
+        return false;
+    if (step.type != AddressType::translation_request)
+        return true;
+    return a.result.read == b.result.read && a.result.write == b.result.write &&
+           a.result.exec == b.result.exec && a.result.global == b.result.global;
+}
+
 Differences compare_outcome(const CompareContext &context, const DmaStep &step, const Outcome &expected,
                             const Observation &got, MaskUse *use)
 {
@@ -458,11 +470,27 @@ Differences compare_queue(const InvalidationStep &step, const QueueResult &got, 
     return differences;
 }
 
-Differences compare_final(const CompareContext &context, const std::vector<MemoryWord> &expected,
-                          const WatchedWords &watched, MaskUse *use)
+namespace
 {
-    // First-stage entries: accessed bit 5, dirty bit 6 (VT-d 4.1, 9.8).
-    constexpr uint64_t accessed = 1u << 5, dirty = 1u << 6;
+
+// First-stage entries: accessed bit 5, dirty bit 6 (VT-d 4.1, 9.8).
+constexpr uint64_t accessed = 1u << 5, dirty = 1u << 6;
+
+// With caches, whether a request sets a flag depends on which of them serves it: a word may have any of those
+// that the recording or an uncached run sets, and must have those that software wrote.
+bool cached_flags_apply(const WatchedWord &word, uint64_t want, uint64_t uncached)
+{
+    constexpr uint64_t flags = accessed | dirty;
+    const uint64_t allowed = want | uncached | word.software;
+    return ((word.last ^ want) & ~flags) == 0 && (word.last & flags & ~allowed) == 0 &&
+           (word.software & flags & ~word.last) == 0;
+}
+
+} // namespace
+
+Differences compare_final(const CompareContext &context, const std::vector<MemoryWord> &expected,
+                          const WatchedWords &watched, const UncachedWord &uncached, MaskUse *use)
+{
     std::map<uint64_t, uint64_t> changed;
     for (const MemoryWord &word : expected)
         changed[word.address] = word.value;
@@ -471,6 +499,12 @@ Differences compare_final(const CompareContext &context, const std::vector<Memor
         const auto found = changed.find(address);
         const uint64_t want = found == changed.end() ? word.software : found->second;
         uint64_t extra = word.last & ~want; // what hardware set beyond the recording
+        if (recorded_vtd(context) && uncached && want != word.last &&
+            cached_flags_apply(word, want, uncached(address))) {
+            use->note(Mask::cached_flags);
+            changed.erase(address);
+            continue;
+        }
         if (recorded_vtd(context) && (want & ~word.last) == 0) {
             if ((extra & dirty) && (word.last & accessed)) {
                 use->note(Mask::dirty_bit);

@@ -32,11 +32,12 @@ enum class Mask {
     second_opinion,
     dirty_bit,
     accessed_refused,
+    cached_flags,
     cached_permission,
     recorded_cached,
     earlier_state,
 };
-constexpr size_t mask_count = 12;
+constexpr size_t mask_count = 13;
 
 /// Documentation of a mask; `iommu-sim verify --masks` and docs/verify.md print the table.
 struct MaskRule {
@@ -113,6 +114,9 @@ using EarlierOutcomes = std::function<std::vector<Observation>()>;
 Differences compare_cached(const CompareContext &context, const DmaStep &step, const Observation &got,
                            const EarlierOutcomes &earlier, MaskUse *use);
 
+/// Are two observations of one request the same: address, permission, refusal?
+bool same_outcome(const DmaStep &step, const Observation &a, const Observation &b);
+
 /// Compares with one given outcome (the building block of the two above).
 Differences compare_outcome(const CompareContext &context, const DmaStep &step, const Outcome &expected,
                             const Observation &got, MaskUse *use);
@@ -132,9 +136,13 @@ struct WatchedWord {
 };
 using WatchedWords = std::map<uint64_t, WatchedWord>; // by address
 
-/// Final memory: every watched word must hold its `expected` value, others what software wrote.
+/// A word of memory at the end of an uncached run of the same steps, with all flags that may be set.
+using UncachedWord = std::function<uint64_t(uint64_t address)>;
+
+/// Final memory: every watched word must hold its `expected` value, others what software wrote. `uncached`:
+/// cached mode, else null.
 Differences compare_final(const CompareContext &context, const std::vector<MemoryWord> &expected,
-                          const WatchedWords &watched, MaskUse *use);
+                          const WatchedWords &watched, const UncachedWord &uncached, MaskUse *use);
 
 /// Texts for messages.
 std::string describe(const CompareContext &context, const Outcome &expected);

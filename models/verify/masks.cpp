@@ -37,6 +37,10 @@ const MaskRule &mask_rule(Mask mask)
         {"accessed-refused", "vtd first stage (recorded)",
          "the A bit of a final table word was set during a request that was refused",
          "A set although the recording has it clear"},
+        {"cached-flags", "vtd first stage (recorded), cached mode", "A or D of a final table word differ",
+         "A and D that the recording or an uncached run of the same steps sets, any after a stale use; those "
+         "that "
+         "software wrote must be there: which request walks, and where, depends on the caches"},
         {"cached-permission", "vtd (recorded), cached mode", "the recording says 'hit-perm'",
          "a refusal without a record: the emulator found a cached translation without the permission"},
         {"recorded-cached", "all (recorded), cached mode", "the uncached outcome does not fit",

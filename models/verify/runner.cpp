@@ -74,6 +74,7 @@ class Player
     std::vector<FaultRecord> new_records(const std::vector<FaultRecord> &before) const;
     std::vector<Observation> earlier_outcomes(const DmaStep &step) const;
     Observation outcome_at(size_t end, const DmaStep &step) const;
+    Differences compare_tracker(const DmaStep &step, const Observation &got);
     void watch(const MemoryImage &image, bool only_known);
     void follow_watched(bool refused);
     Differences compare_memory();
@@ -85,18 +86,50 @@ class Player
     const Family &family_;
     CompareContext context_;
     WatchedWords watched_;
-    size_t at_ = 0; // index of the step being played
+    std::unique_ptr<Target> reference_; // cached mode: the same steps without caches
+    bool stale_ = false;                // cached mode: some request was served by an entry that is stale
+    size_t at_ = 0;                     // index of the step being played
 };
 
 void Player::set_up()
 {
+    if (mode_ == Mode::cached)
+        reference_ = make_functional_target(vector_.config);
     for (const MemoryImage &image : vector_.memory) {
         write_image(target_, image);
         watch(image, false);
+        if (reference_)
+            write_image(*reference_, image);
     }
-    for (const RegisterWrite &write : vector_.registers)
+    for (const RegisterWrite &write : vector_.registers) {
         target_.write_register(write.offset, write.bytes, write.value);
+        if (reference_)
+            reference_->write_register(write.offset, write.bytes, write.value);
+    }
     target_.settle();
+}
+
+// The hazard tracker against a system without caches that has seen the same steps: the tracker must flag
+// exactly the requests whose outcome the tables do not give any more.
+Differences Player::compare_tracker(const DmaStep &step, const Observation &got)
+{
+    const std::optional<bool> flagged = target_.stale_use();
+    if (!flagged || !reference_)
+        return {};
+    Observation now;
+    now.result = reference_->dma(step);
+    const std::vector<FaultRecord> pending = family_.pending_faults(vector_.config, *reference_);
+    now.records = pending;
+    if (!vector_.config.keep_faults)
+        family_.clear_faults(vector_.config, *reference_);
+    const bool stale = !same_outcome(step, now, got);
+    stale_ = stale_ || stale;
+    result_->stale_uses += stale;
+    if (stale == *flagged)
+        return {};
+    return {{"hazard tracker",
+             stale ? "a stale use: the tables give " + describe(context_, now) : "nothing", // as it is now
+             *flagged ? "a stale use" : "nothing, although the request got " + describe(context_, got)}};
 }
 
 // Remembers 8-byte words that software writes. Queue descriptors are written, too, but become
@@ -152,6 +185,8 @@ Differences Player::play(const DmaStep &step)
     } else {
         const auto earlier = [&] { return earlier_outcomes(step); };
         differences = compare_cached(context_, step, got, earlier, &result_->use);
+        const Differences tracker = compare_tracker(step, got);
+        differences.insert(differences.end(), tracker.begin(), tracker.end());
     }
     const Differences registers = compare_registers(context_, step.expect, target_);
     differences.insert(differences.end(), registers.begin(), registers.end());
@@ -164,6 +199,8 @@ Differences Player::play(const MemoryStep &step)
 {
     write_image(target_, step.image);
     watch(step.image, false);
+    if (reference_)
+        write_image(*reference_, step.image);
     return {};
 }
 
@@ -171,6 +208,8 @@ Differences Player::play(const RegisterStep &step)
 {
     target_.write_register(step.write.offset, step.write.bytes, step.write.value);
     target_.settle();
+    if (reference_)
+        reference_->write_register(step.write.offset, step.write.bytes, step.write.value);
     return compare_registers(context_, step.expect, target_);
 }
 
@@ -244,7 +283,14 @@ Differences Player::compare_memory()
     if (!vector_.fin)
         return {};
     const bool emptied = mode_ == Mode::uncached && vector_.fin_fresh;
-    return compare_final(context_, emptied ? *vector_.fin_fresh : *vector_.fin, watched_, &result_->use);
+    UncachedWord uncached;
+    if (reference_)
+        uncached = [this](uint64_t address) { return read_word(*reference_, address); };
+    // A walk that begins at a stale entry sets flags in tables that are no longer reached.
+    if (stale_)
+        uncached = [](uint64_t) { return UINT64_MAX; };
+    return compare_final(context_, emptied ? *vector_.fin_fresh : *vector_.fin, watched_, uncached,
+                         &result_->use);
 }
 
 std::optional<Failure> Player::play()

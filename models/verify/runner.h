@@ -45,6 +45,7 @@ struct VectorResult {
     std::vector<Failure> failures; ///< one for each variant that deviated
     const Dispute *dispute = nullptr;
     bool queue_ignored = false; ///< a system could not execute the vector's queue commands
+    uint64_t stale_uses = 0;    ///< cached mode: requests served by what the tables do not say any more
     MaskUse use;
 };
 

@@ -73,6 +73,12 @@ class Target
     virtual bool executes_queue() const = 0;
     /// True if translations are cached, so that cached mode means something.
     virtual bool has_caches() const = 0;
+    /// What the hazard tracker says of the last request: did it use a stale translation? Nothing if there
+    /// is no tracker.
+    virtual std::optional<bool> stale_use()
+    {
+        return std::nullopt;
+    }
 };
 
 /// What the command line asks for.

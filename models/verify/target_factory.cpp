@@ -44,11 +44,10 @@ std::vector<Geometry> chosen_geometries(const TargetOptions &options)
 
 std::vector<TargetVariant> target_variants(const TargetOptions &options, Mode mode)
 {
-    if (mode == Mode::cached)
-        throw std::runtime_error(
-            "--mode cached: queued invalidation is not simulated yet, so stale entries would "
-            "never be removed; use --mode uncached");
     if (options.kernel == "functional") {
+        if (mode == Mode::cached)
+            throw std::runtime_error("--mode cached: the functional system has no caches; choose --kernel "
+                                     "core or systemc");
         if (!options.config_file.empty() || !options.settings.empty() || !options.geometry.empty())
             throw std::runtime_error(
                 "--config and --set describe a timed system; the functional system takes "
@@ -56,7 +55,7 @@ std::vector<TargetVariant> target_variants(const TargetOptions &options, Mode mo
         return {{"functional", make_functional_target}};
     }
     const std::vector<Geometry> geometries = chosen_geometries(options);
-    auto rig = std::make_shared<TimedRig>(geometries, options.kernel, "vtd");
+    auto rig = std::make_shared<TimedRig>(geometries, options.kernel, "vtd", mode == Mode::cached);
     std::vector<TargetVariant> variants;
     for (size_t i = 0; i < geometries.size(); i++) {
         variants.push_back(

@@ -122,19 +122,33 @@ void Probe::step(iom_cycle now)
 
 // ---- systems -------------------------------------------------------------------------------------------
 
-RigSystem::RigSystem(const Geometry &geometry, const std::string &name, iom_netlist &netlist)
+RigSystem::RigSystem(const Geometry &geometry, const std::string &name, iom_netlist &netlist, bool tracked)
     : probe(name + ".probe"), image(iom_memory_image_create()), instance_()
 {
     const Family &family = family_of("vtd");
     instance_ = family.make_arch(VectorConfig{});
+    if (tracked) {
+        iom_tracker_config watch = {};
+        watch.image = image;
+        watch.iommus = 1;
+        watch.iommu[0].arch = &iommu.arch; // filled in below, and again with each vector
+        watch.findings_per_kind = 1;
+        tracker = iom_tracker_create(&watch);
+        if (tracker == nullptr)
+            throw std::bad_alloc();
+    }
     iom_memory_config memory = memory_config(geometry.config);
-    memory.inputs = 2;
+    memory.tracker = tracker;
+    memory.inputs = 3;
     memory_ = iom_memory_create(&memory, image, (name + ".memory").c_str());
     iom_iommu_config config = iommu_config(geometry.config, instance_.arch, 1);
+    config.tracker = tracker;
+    // The probe stands for every device of a vector, and answers invalidations of device TLBs at once.
+    config.ats_timeout_cycles = 0;
     if (image == nullptr || memory_ == nullptr)
         throw std::bad_alloc();
     const char *error = iom_iommu_init(&iommu, &config, name.c_str(), &netlist, iom_memory_input(memory_, 0),
-                                       iom_memory_input(memory_, 1));
+                                       iom_memory_input(memory_, 1), iom_memory_input(memory_, 2));
     if (error != nullptr)
         throw std::runtime_error(error);
     iom_link_config link = {1, 1, 1, 0};
@@ -150,7 +164,16 @@ RigSystem::~RigSystem()
 {
     iom_iommu_free(&iommu);
     iom_memory_destroy(memory_);
+    iom_tracker_destroy(tracker);
     iom_memory_image_destroy(image);
+}
+
+uint64_t RigSystem::stale_uses(iom_cycle now)
+{
+    if (tracker == nullptr)
+        return 0;
+    iom_tracker_settle(tracker, now);
+    return iom_tracker_stats_of(tracker)->stale_uses;
 }
 
 void RigSystem::reset(const ArchInstance &instance, const std::vector<RamRange> &ram, iom_cycle now)
@@ -163,6 +186,7 @@ void RigSystem::reset(const ArchInstance &instance, const std::vector<RamRange> 
             throw std::bad_alloc();
     }
     iom_register_unit_reset(iommu.registers);
+    iom_command_queue_reset(iommu.queue);
     iom_iommu_sync_view(&iommu);
     iom_iommu_flush(&iommu, now);
 }
@@ -170,12 +194,13 @@ void RigSystem::reset(const ArchInstance &instance, const std::vector<RamRange> 
 // ---- rig -----------------------------------------------------------------------------------------------
 
 TimedRig::TimedRig(const std::vector<Geometry> &geometries, const std::string &kernel,
-                   const std::string &machine)
+                   const std::string &machine, bool tracked)
 {
     family_of(machine); // throws for an unknown one
     iom_netlist_init(&netlist_);
     for (size_t i = 0; i < geometries.size(); i++)
-        systems_.push_back(std::make_unique<RigSystem>(geometries[i], "iommu" + std::to_string(i), netlist_));
+        systems_.push_back(
+            std::make_unique<RigSystem>(geometries[i], "iommu" + std::to_string(i), netlist_, tracked));
     if (kernel == "systemc")
         kernel_ = std::make_unique<SystemcKernel>(netlist_, partition_by_unit(netlist_), 1000);
     else

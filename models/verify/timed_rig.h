@@ -17,6 +17,7 @@
 #include "core/dma.h"
 #include "core/iommu.h"
 #include "core/memory.h"
+#include "core/tracker_report.h"
 #include "models/config/system_config.h"
 #include "models/kernel.h"
 #include "models/verify/functional_target.h"
@@ -89,7 +90,8 @@ class Probe
 class RigSystem
 {
   public:
-    RigSystem(const Geometry &geometry, const std::string &name, iom_netlist &netlist);
+    /// `tracked`: with a hazard tracker.
+    RigSystem(const Geometry &geometry, const std::string &name, iom_netlist &netlist, bool tracked);
     ~RigSystem();
     RigSystem(const RigSystem &) = delete;
     RigSystem &operator=(const RigSystem &) = delete;
@@ -100,6 +102,10 @@ class RigSystem
     Probe probe;
     iom_memory_image *image = nullptr;
     iom_iommu iommu = {};
+    iom_tracker *tracker = nullptr; ///< null: none
+
+    /// Stale uses that the tracker has seen up to and including cycle `now`.
+    uint64_t stale_uses(iom_cycle now);
 
   private:
     iom_memory *memory_ = nullptr;
@@ -110,7 +116,8 @@ class TimedRig
 {
   public:
     /// `kernel` is "core" or "systemc"; `machine` names the family whose architecture is built first.
-    TimedRig(const std::vector<Geometry> &geometries, const std::string &kernel, const std::string &machine);
+    TimedRig(const std::vector<Geometry> &geometries, const std::string &kernel, const std::string &machine,
+             bool tracked);
     ~TimedRig();
     TimedRig(const TimedRig &) = delete;
     TimedRig &operator=(const TimedRig &) = delete;

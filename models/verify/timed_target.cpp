@@ -37,6 +37,10 @@ void TimedTarget::write_memory(uint64_t address, const void *data, size_t bytes)
 {
     const auto *from = static_cast<const uint8_t *>(data);
     by_page(address, bytes, [&](uint64_t at, size_t offset, size_t piece) {
+        if (!iom_memory_image_answers(system_.image, at, piece))
+            return;
+        iom_tracker_write(system_.tracker, rig_->now() + 1, IOM_WRITE_SOFTWARE, at,
+                          static_cast<unsigned>(piece), from + offset);
         iom_memory_image_write(system_.image, at, from + offset, piece);
     });
 }
@@ -65,6 +69,7 @@ uint64_t TimedTarget::read_register(uint32_t offset, unsigned bytes)
 
 DmaResult TimedTarget::dma(const DmaStep &step)
 {
+    stale_before_ = system_.stale_uses(rig_->now());
     iom_xlate request = request_of(step);
     if (step.write && step.type == AddressType::untranslated)
         request.flags = static_cast<uint16_t>(request.flags | IOM_REQ_POSTED);
@@ -92,12 +97,19 @@ void TimedTarget::settle()
 
 bool TimedTarget::executes_queue() const
 {
-    return false;
+    return true;
 }
 
 bool TimedTarget::has_caches() const
 {
     return true;
+}
+
+std::optional<bool> TimedTarget::stale_use()
+{
+    if (system_.tracker == nullptr)
+        return std::nullopt;
+    return system_.stale_uses(rig_->now()) != stale_before_;
 }
 
 } // namespace iommu_sim::verify

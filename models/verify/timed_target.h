@@ -28,10 +28,12 @@ class TimedTarget final : public Target
     void settle() override;
     bool executes_queue() const override;
     bool has_caches() const override;
+    std::optional<bool> stale_use() override;
 
   private:
     std::shared_ptr<TimedRig> rig_;
     RigSystem &system_;
+    uint64_t stale_before_ = 0; ///< stale uses before the last request
 };
 
 } // namespace iommu_sim::verify

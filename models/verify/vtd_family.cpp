@@ -107,6 +107,9 @@ class VtdFamily final : public Family
         vtd->ecap = ecap_of(config);
         vtd->haw_bits = static_cast<uint8_t>(config.host_address_width.value_or(config.address_width));
         vtd->tagging = IOM_TAG_BY_DOMAIN;
+        // docs/verify.md, "Settings of the simulated system".
+        vtd->quirk_narrow_commands = config.source == Source::qemu;
+        vtd->coarse_function_mask = config.source == Source::spec;
         if (const char *wrong = iom_vtd_config_finish(vtd.get()))
             throw std::runtime_error(std::string("capabilities that cannot be simulated: ") + wrong);
         ArchInstance instance;

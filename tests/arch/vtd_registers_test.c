@@ -105,26 +105,6 @@ IOM_TEST(VtdRegisters, interrupt_remapping_bits)
     vtd_fixture_close(&fixture);
 }
 
-IOM_TEST(VtdRegisters, register_based_invalidation_reports_its_granularity)
-{
-    struct vtd_fixture fixture;
-    open_with_records(&fixture, 1);
-    uint32_t iotlb = (uint32_t)iom_bits(fixture.config.ecap, 17, 8) * 16 + 8;
-    uint64_t command = UINT64_C(1) << 63 | UINT64_C(2) << 61 | 0x1234;
-    IOM_EXPECT_U64(iom_vtd_ops.write(&fixture.arch, fixture.state, 0x28, 8, command),
-                   1u << IOM_ACTION_INVALIDATE);
-    IOM_EXPECT_U64(vtd_register_read(&fixture, 0x28, 8), command);
-    iom_vtd_ops.action_done(&fixture.arch, fixture.state, IOM_ACTION_INVALIDATE);
-    IOM_EXPECT_U64(vtd_register_read(&fixture, 0x28, 8), UINT64_C(2) << 61 | UINT64_C(2) << 59 | 0x1234);
-    // In halves: only the half with the command bit starts it.
-    IOM_EXPECT_U64(iom_vtd_ops.write(&fixture.arch, fixture.state, iotlb, 4, 0), 0);
-    IOM_EXPECT_U64(iom_vtd_ops.write(&fixture.arch, fixture.state, iotlb + 4, 4, UINT64_C(0x90000042)),
-                   1u << IOM_ACTION_INVALIDATE);
-    iom_vtd_ops.action_done(&fixture.arch, fixture.state, IOM_ACTION_INVALIDATE);
-    IOM_EXPECT_U64(vtd_register_read(&fixture, iotlb, 8), UINT64_C(0x1200004200000000));
-    vtd_fixture_close(&fixture);
-}
-
 IOM_TEST(VtdRegisters, event_registers_keep_what_is_written)
 {
     static const uint32_t controls[] = {0x38, 0xa0, 0xe0};

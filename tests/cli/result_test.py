@@ -6,7 +6,7 @@ import unittest
 
 from support import ROOT, SMALL, ProgramTest
 
-TOP = ["schema", "tool", "configuration", "seeds", "trace", "end", "phases", "derived", "run"]
+TOP = ["schema", "tool", "configuration", "seeds", "trace", "end", "phases", "derived", "hazards", "run"]
 PARTS = ["queueing", "lookup", "context", "pasid", "walk", "memory"]
 
 

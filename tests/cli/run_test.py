@@ -102,7 +102,7 @@ devices:
     def test_run_that_measures_nothing(self):
         error = self.bad("run", self.config, "--set", "run.max_cycles=100")
         self.assertIn("during the bring-up of the IOMMU; raise run.max_cycles", error)
-        error = self.bad("run", self.config, "--set", "run.max_cycles=2500")
+        error = self.bad("run", self.config, "--set", "run.max_cycles=5000")
         self.assertIn("during the warm-up", error)
 
     def test_impossible_system(self):
@@ -110,8 +110,49 @@ devices:
         self.assertIn("simulated memory is full; raise memory.size", error)
         self.assertIn("memory.size", self.bad("run", self.config, "--set", "memory.size=1M"))
 
-    def test_allow_hazards_is_known(self):
-        self.good("run", self.config, "--allow-hazards", "--quiet")
+
+WORKLOAD = """\
+name: workload
+workload: {threads: 2, iterations: 100}
+devices:
+  - {name: nic0, source_id: "03:00.0", generator: {kind: none}}
+"""
+
+
+class Hazards(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.config = self.write("workload.yaml", WORKLOAD)
+
+    def test_correct_systems_are_clean(self):
+        result = self.result(self.config)
+        self.assertEqual(result["hazards"]["hazards"], 0)
+        self.assertEqual(result["end"]["reason"], "the workload ended")
+        self.assertGreater(result["derived"]["unmap_cycles_mean"]["value"], 0)
+
+    def test_a_driver_that_does_not_flush_is_found(self):
+        broken = ["--set", "driver.quirks.no_iotlb_flush=true"]
+        done = self.call("run", self.config, *broken)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("stale translations were used", done.stdout)
+        self.assertIn("iotlb entry", done.stdout)
+        self.assertIn("--allow-hazards accepts it", done.stderr)
+        self.assertEqual(self.call("run", self.config, *broken, "--quiet").stderr, "")
+        self.assertEqual(self.call("run", self.config, *broken, "--quiet").returncode, 1)
+        hazards = self.result(self.config, *broken, "--allow-hazards")["hazards"]
+        self.assertGreater(hazards["counts"]["hazard"], 0)
+        worst = [finding for finding in hazards["findings"] if finding["severity"] == "hazard"][0]
+        self.assertLess(worst["reported"], worst["request"]["looked_up"])
+        self.assertEqual(worst["cache"], "iotlb")
+
+    def test_without_tracker_nothing_is_found_and_cycles_are_the_same(self):
+        broken = ["--set", "driver.quirks.no_iotlb_flush=true"]
+        tracked = self.result(self.config, *broken, "--allow-hazards")
+        free = self.result(self.config, *broken, "--no-tracker")
+        self.assertIsNone(free["hazards"])
+        for result in (tracked, free):
+            result["phases"]["region_of_interest"]["statistics"].pop("tracker", None)
+        self.assertEqual(tracked["phases"], free["phases"])
 
 
 class Traces(ProgramTest):

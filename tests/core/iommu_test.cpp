@@ -261,7 +261,7 @@ TEST(Iommu, an_unusable_geometry_is_named)
     iom_netlist netlist;
     iom_netlist_init(&netlist);
     iom_iommu iommu;
-    const char *error = iom_iommu_init(&iommu, &config.iommu, "iommu0", &netlist, nullptr, nullptr);
+    const char *error = iom_iommu_init(&iommu, &config.iommu, "iommu0", &netlist, nullptr, nullptr, nullptr);
     ASSERT_NE(error, nullptr);
     EXPECT_NE(std::string(error), "");
     iom_netlist_free(&netlist);
@@ -286,6 +286,169 @@ TEST(Iommu, both_wirings_have_all_caches)
                 EXPECT_NE(iom_psc_cache(iom_iommu_psc(&b.iommu), stage, level), nullptr);
         }
     }
+}
+
+// ---- commands: from the doorbell to the status word ---------------------------------------------------
+
+constexpr uint64_t queue_base = uint64_t{3} << 37, status_word = queue_base + 0x10000;
+constexpr uint32_t nic = 0x100;
+
+/// Registers as software writes them over the bus, and a queue of 128-bit descriptors in memory.
+class CommandBench
+{
+  public:
+    explicit CommandBench(iom_wiring wiring, uint64_t ats_timeout_cycles = 0)
+        : bench(make_config(wiring, ats_timeout_cycles)), mmio_port_(1)
+    {
+        iom_pool_init(&pool_, IOM_MSG_MMIO, sizeof(iom_mmio));
+        bench.attach(nic, IOM_NO_PASID, 1);
+        bench.map(1, 0x1000, 0x200000, 12, IOM_PERM_READ | IOM_PERM_WRITE);
+        bench.enable();
+        write(2, IOM_VTD_IQA, 8, queue_base);
+        write(3, IOM_VTD_GCMD, 4, IOM_VTD_GCMD_TE | IOM_VTD_GCMD_QIE);
+        bench.bench.run_to(9);
+    }
+    ~CommandBench()
+    {
+        bench.bench.close();
+        iom_pool_free(&pool_);
+    }
+    CommandBench(const CommandBench &) = delete;
+    CommandBench &operator=(const CommandBench &) = delete;
+
+    void write(iom_cycle cycle, uint32_t offset, uint8_t bytes, uint64_t value)
+    {
+        auto *mmio = static_cast<iom_mmio *>(iom_pool_take(&pool_));
+        mmio->offset = offset;
+        mmio->bytes = bytes;
+        mmio->value = value;
+        mmio->write = true;
+        bench.devices.send_at(cycle, mmio_port_, &mmio->msg);
+    }
+    uint64_t registers(uint32_t offset, unsigned bytes)
+    {
+        const iom_arch &arch = bench.iommu.arch;
+        return arch.ops->read(&arch, iom_register_unit_state(bench.iommu.registers), offset, bytes);
+    }
+    void put(uint64_t low, uint64_t high)
+    {
+        const uint64_t words[2] = {low, high};
+        ASSERT_TRUE(iom_memory_image_write(bench.image, queue_base + tail, words, sizeof words));
+        tail += sizeof words;
+    }
+    /// Invalidation wait: status write of `value`.
+    void put_wait(uint32_t value)
+    {
+        put(5 | 1u << 5 | uint64_t{value} << 32, status_word);
+    }
+    void ring(iom_cycle cycle)
+    {
+        write(cycle, IOM_VTD_IQT, 8, tail);
+    }
+    uint32_t status()
+    {
+        uint32_t value = 0;
+        EXPECT_TRUE(iom_memory_image_read(bench.image, status_word, &value, sizeof value));
+        return value;
+    }
+    iom_dma *read(iom_cycle cycle)
+    {
+        iom_dma *dma = bench.request(nic, IOM_NO_PASID, 0x1000, 64, 0);
+        bench.send(0, dma, cycle);
+        return dma;
+    }
+
+    bench::VtdBench bench;
+    uint32_t tail = 0;
+
+  private:
+    static VtdBenchConfig make_config(iom_wiring wiring, uint64_t ats_timeout_cycles)
+    {
+        VtdBenchConfig config;
+        config.software = iom_vtd_software_defaults(IOM_VTD_MODE_LEGACY);
+        config.iommu = bench::roomy_iommu(1);
+        config.iommu.wiring = wiring;
+        config.iommu.ats_timeout_cycles = ats_timeout_cycles;
+        config.memory = bench::roomy_memory();
+        return config;
+    }
+    uint32_t mmio_port_;
+    iom_pool pool_ = {};
+};
+
+constexpr uint64_t flush_domain_1 = 2 | 2u << 4 | 1u << 6 | 1u << 7 | 1u << 16; // IOTLB, domain, DW, DR
+
+TEST(Iommu, an_unmapped_page_is_used_until_the_queue_has_flushed_it)
+{
+    for (iom_wiring wiring : {IOM_WIRING_FUSED, IOM_WIRING_CHAINED}) {
+        SCOPED_TRACE(wiring);
+        CommandBench b(wiring);
+        const iom_dma *fills = b.read(10);
+        b.bench.bench.run_until_idle();
+        b.bench.unmap(1, 0x1000, 12);
+        const iom_dma *stale = b.read(1000);
+        b.bench.bench.run_until_idle();
+        EXPECT_EQ(fills->x.outcome, IOM_OUTCOME_ADDRESS);
+        EXPECT_EQ(stale->x.outcome, IOM_OUTCOME_ADDRESS) << "nobody told the IOTLB";
+        b.put(flush_domain_1, 0);
+        b.put_wait(0xabcd);
+        b.ring(2000);
+        b.bench.bench.run_until_idle();
+        EXPECT_EQ(b.status(), 0xabcdu);
+        EXPECT_EQ(b.registers(IOM_VTD_IQH, 8), 32u);
+        const iom_dma *refused = b.read(3000);
+        b.bench.bench.run_until_idle();
+        EXPECT_EQ(refused->x.outcome, IOM_OUTCOME_FAULT);
+        const iom_fanout_stats &stats = *iom_fanout_stats_of(b.bench.iommu.fanout);
+        EXPECT_EQ(stats.invalidations, 1u);
+        EXPECT_EQ(stats.drains, 1u);
+        EXPECT_GE(stats.removed, 1u);
+        EXPECT_EQ(iom_command_queue_stats_of(b.bench.iommu.queue)->waits_completed, 1u);
+    }
+}
+
+TEST(Iommu, register_based_invalidation_reaches_every_cache)
+{
+    for (iom_wiring wiring : {IOM_WIRING_FUSED, IOM_WIRING_CHAINED}) {
+        CommandBench b(wiring);
+        b.read(10);
+        b.bench.bench.run_until_idle();
+        b.bench.unmap(1, 0x1000, 12);
+        const uint32_t iotlb = static_cast<uint32_t>(IOM_VTD_ECAP_IRO(b.registers(IOM_VTD_ECAP, 8))) * 16 + 8;
+        b.write(1000, IOM_VTD_GCMD, 4, IOM_VTD_GCMD_TE); // queued invalidation off
+        b.write(1001, iotlb, 8, uint64_t{1} << 63 | uint64_t{1} << 60);
+        b.bench.bench.run_to(1003);
+        EXPECT_NE(b.registers(iotlb, 8) >> 63, 0u) << "under way";
+        b.bench.bench.run_until_idle();
+        EXPECT_EQ(b.registers(iotlb, 8) >> 63, 0u);
+        const iom_dma *refused = b.read(2000);
+        b.bench.bench.run_until_idle();
+        EXPECT_EQ(refused->x.outcome, IOM_OUTCOME_FAULT);
+    }
+}
+
+// 6.5.2.11: the invalidation of a device that does not answer times out, pending waits are aborted, and
+// nothing is fetched until software has cleared the condition.
+TEST(Iommu, a_device_that_does_not_answer_aborts_the_wait)
+{
+    CommandBench b(IOM_WIRING_FUSED, 500);
+    b.put(3 | uint64_t{nic} << 32, 0x1000);
+    b.put_wait(1);
+    b.ring(100);
+    b.bench.bench.run_to(400);
+    EXPECT_EQ(b.registers(IOM_VTD_FSTS, 4) & IOM_VTD_FSTS_ITE, 0u);
+    b.bench.bench.run_until_idle();
+    EXPECT_NE(b.registers(IOM_VTD_FSTS, 4) & IOM_VTD_FSTS_ITE, 0u);
+    EXPECT_EQ(b.registers(IOM_VTD_IQERCD, 8) >> 32 & 0xffff, nic);
+    EXPECT_EQ(b.registers(IOM_VTD_IQH, 8), 32u);
+    EXPECT_EQ(b.status(), 0u);
+    b.put_wait(2);
+    b.ring(2000);
+    b.bench.bench.run_until_idle();
+    EXPECT_EQ(b.status(), 0u) << "stopped";
+    b.write(3000, IOM_VTD_FSTS, 4, IOM_VTD_FSTS_ITE);
+    b.bench.bench.run_until_idle();
+    EXPECT_EQ(b.status(), 2u);
 }
 
 } // namespace

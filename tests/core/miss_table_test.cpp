@@ -166,4 +166,65 @@ TEST(MissTable, unknown_tags_match_every_invalidation)
     }
 }
 
+// Where only pages have changed, a walk of another 4 KiB page goes on; whether the page it brings was reached
+// is known by its size.
+TEST(MissTable, a_range_poisons_its_pages_and_makes_others_doubtful)
+{
+    Table t(4, 1);
+    iom_dma dma = {};
+    const iom_tag inside = key_of(0x5abc, 3, 4), outside = key_of(0x9000, 3, 4),
+                  stranger = key_of(0x5000, 3, 5);
+    const int32_t a = iom_miss_table_allocate(&t.table, IOM_LOOKUP_IOTLB, &inside, fields, &dma);
+    const int32_t b = iom_miss_table_allocate(&t.table, IOM_LOOKUP_IOTLB, &outside, fields, &dma);
+    const int32_t c = iom_miss_table_allocate(&t.table, IOM_LOOKUP_IOTLB, &stranger, fields, &dma);
+    iom_cache_match match = {};
+    match.fields = IOM_TAG_DOMAIN | IOM_TAG_ADDRESS;
+    match.tag.domain = 4;
+    match.first = 0x5000;
+    match.last = 0x5fff;
+    EXPECT_EQ(iom_miss_table_poison_pages(&t.table, IOM_LOOKUP_IOTLB, &match, fields), 1u);
+    EXPECT_TRUE(t.table.entries[a].poisoned);
+    EXPECT_FALSE(t.table.entries[b].poisoned);
+    EXPECT_FALSE(t.table.entries[c].doubtful);
+    iom_tag filled = key_of(0x9000, 3, 4);
+    filled.size_log2 = 12;
+    EXPECT_FALSE(iom_miss_spoiled(&t.table.entries[b], &filled));
+    filled.address = 0;
+    filled.size_log2 = 21;
+    EXPECT_TRUE(iom_miss_spoiled(&t.table.entries[b], &filled));
+    // A second range: the hull of both counts.
+    match.first = 0x40000;
+    match.last = 0x40fff;
+    EXPECT_EQ(iom_miss_table_poison_pages(&t.table, IOM_LOOKUP_IOTLB, &match, fields), 0u);
+    filled.address = 0x8000;
+    filled.size_log2 = 15;
+    EXPECT_TRUE(iom_miss_spoiled(&t.table.entries[b], &filled));
+    EXPECT_EQ(iom_miss_table_poison(&t.table, IOM_LOOKUP_IOTLB, &match, fields), 1u)
+        << "whatever the address";
+    EXPECT_TRUE(t.table.entries[b].poisoned);
+    // An entry starts without doubts.
+    iom_miss_table_release(&t.table, b);
+    const int32_t again = iom_miss_table_allocate(&t.table, IOM_LOOKUP_IOTLB, &outside, fields, &dma);
+    EXPECT_FALSE(t.table.entries[again].doubtful);
+}
+
+// A global entry falls under an invalidation of any address space that takes global entries along; a walk
+// does not know yet whether it will bring one.
+TEST(MissTable, an_entry_that_may_become_global_is_poisoned)
+{
+    Table t(4, 1);
+    iom_dma dma = {};
+    iom_tag key = key_of(0x5000, 3, 4);
+    key.substream = 1;
+    const uint32_t known = fields | IOM_TAG_SUBSTREAM;
+    iom_miss_table_allocate(&t.table, IOM_LOOKUP_IOTLB, &key, known, &dma);
+    iom_cache_match match = {};
+    match.fields = IOM_TAG_DOMAIN | IOM_TAG_SUBSTREAM;
+    match.tag = key_of(0, 0, 4);
+    match.tag.substream = 2;
+    EXPECT_EQ(iom_miss_table_poison(&t.table, IOM_LOOKUP_IOTLB, &match, known), 0u);
+    match.global_matches = true;
+    EXPECT_EQ(iom_miss_table_poison(&t.table, IOM_LOOKUP_IOTLB, &match, known), 1u);
+}
+
 } // namespace

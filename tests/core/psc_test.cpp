@@ -248,4 +248,131 @@ TEST(PscUnit, answers_probes_after_its_latency_at_its_pace)
     iom_pool_free(&fills);
 }
 
+/// The unit between a walker and a source of control messages. Connections take one cycle each way.
+struct UnitBench {
+    explicit UnitBench(const iom_psc_config &config)
+        : unit(iom_psc_unit_create(&config, 2, "psc")), world("world", 2, 0)
+    {
+        iom_pool_init(&walks, IOM_MSG_WALK, sizeof(iom_walk));
+        iom_pool_init(&fills, IOM_MSG_PROBE, sizeof(iom_psc_fill_message));
+        iom_pool_init(&controls, IOM_MSG_CONTROL, sizeof(iom_control));
+        bench.add(world.unit());
+        bench.add(iom_psc_unit_unit(unit));
+        bench.connect(world.port(0), iom_psc_unit_input(unit), {1, 1, 1, 0});
+        bench.connect(world.port(1), iom_psc_unit_control(unit), {1, 1, 1, 0});
+        bench.start();
+    }
+    ~UnitBench()
+    {
+        bench.close();
+        iom_psc_unit_destroy(unit);
+        iom_pool_free(&walks);
+        iom_pool_free(&fills);
+        iom_pool_free(&controls);
+    }
+    UnitBench(const UnitBench &) = delete;
+    UnitBench &operator=(const UnitBench &) = delete;
+    // Arrivals are those at the unit.
+    iom_walk *probe(iom_cycle arrival)
+    {
+        auto *walk = static_cast<iom_walk *>(iom_pool_take(&walks));
+        walk->action = IOM_WALK_PROBE;
+        walk->probe = probe_of(2, address, 1);
+        world.send_at(arrival - 1, 0, &walk->msg);
+        return walk;
+    }
+    void fill(iom_cycle arrival, iom_cycle decided)
+    {
+        auto *message = static_cast<iom_psc_fill_message *>(iom_pool_take(&fills));
+        message->fill = fill_of(2, 3, 1, 0x7000);
+        message->decided = decided;
+        world.send_at(arrival - 1, 0, &message->msg);
+    }
+    iom_control *invalidate(iom_cycle arrival)
+    {
+        auto *message = static_cast<iom_control *>(iom_pool_take(&controls));
+        message->op = IOM_CONTROL_INVALIDATE;
+        message->invalidation = iom_invalidation{};
+        message->invalidation.parts = 1;
+        message->invalidation.part[0].targets = IOM_INVALIDATE_PSC;
+        message->removed = 99;
+        world.send_at(arrival - 1, 1, &message->msg);
+        return message;
+    }
+    iom_cycle back(const iom_msg *msg) const
+    {
+        for (const auto &arrival : world.arrivals) {
+            if (arrival.msg == msg)
+                return arrival.cycle;
+        }
+        return IOM_NEVER;
+    }
+    const iom_psc_stats &stats()
+    {
+        iom_stat_block block;
+        iom_psc_stat_block(iom_psc_unit_psc(unit), &block);
+        return *static_cast<const iom_psc_stats *>(block.values);
+    }
+
+    iom_psc_unit *unit;
+    bench::Bench bench;
+    bench::ScriptUnit world;
+    iom_pool walks, fills, controls;
+};
+
+iom_psc_config scanned(bool blocking)
+{
+    iom_psc_config config = all_levels(); // 4 entries a level
+    config.latency_cycles = 4;
+    config.invalidate.method = IOM_INVALIDATE_SCAN;
+    config.invalidate.entries_per_cycle = 1;
+    config.invalidate.blocking = blocking;
+    return config;
+}
+
+TEST(PscUnit, an_invalidation_takes_as_long_as_its_largest_level)
+{
+    iom_psc_config config = scanned(false);
+    config.cache[0][4] = cache(6);
+    UnitBench b(config);
+    b.fill(50, 50);
+    const iom_control *control = b.invalidate(100); // 100 to 105
+    const iom_walk *hit = b.probe(105), *miss = b.probe(106);
+    b.bench.run_until_idle();
+    EXPECT_EQ(b.back(&control->msg), 105u + 1);
+    EXPECT_EQ(control->removed, 1u);
+    EXPECT_EQ(hit->probe.hit_level, 3u);
+    EXPECT_EQ(miss->probe.hit_level, 0u);
+    EXPECT_EQ(b.stats().invalidate_cycles, 6u);
+}
+
+TEST(PscUnit, blocking_caches_answer_when_the_invalidation_is_over)
+{
+    UnitBench b(scanned(true));
+    b.fill(50, 50);
+    b.invalidate(100); // 100 to 103
+    const iom_walk *before = b.probe(99), *during = b.probe(101);
+    b.bench.run_until_idle();
+    EXPECT_EQ(b.back(&before->msg), 99u + 4 + 1);
+    EXPECT_EQ(b.back(&during->msg), 104u + 4 + 1);
+    EXPECT_EQ(before->probe.hit_level, 3u);
+    EXPECT_EQ(during->probe.hit_level, 0u);
+    EXPECT_EQ(b.stats().blocked_cycles, 4u);
+}
+
+// The walker decided to fill before it knew of the invalidation; the fill arrives behind it.
+TEST(PscUnit, a_fill_overtaken_by_an_invalidation_is_dropped)
+{
+    for (iom_cycle decided : {iom_cycle{102}, iom_cycle{103}, iom_cycle{104}, IOM_NEVER}) {
+        UnitBench b(scanned(false));
+        b.invalidate(100); // applied at the end of 103
+        b.fill(106, decided);
+        const iom_walk *walk = b.probe(120);
+        b.bench.run_until_idle();
+        EXPECT_EQ(walk->probe.hit_level, decided <= 103 ? 0u : 3u) << decided;
+        EXPECT_EQ(b.stats().late_fills, decided <= 103 ? 1u : 0u);
+        EXPECT_EQ(b.fills.in_use, 0u);
+    }
+}
+
 } // namespace

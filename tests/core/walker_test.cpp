@@ -5,8 +5,9 @@
 //
 // The toy architecture of this file reads `bytes` of the request as that many table words, one after the
 // other from the request's address on; with IOM_REQ_WRITE an atomic update of the last word follows,
-// tried again until it succeeds. Connections take one cycle each way, memory answers after 10 cycles, a
-// step takes 3: a read costs 15 cycles from departure to digested.
+// tried again until it succeeds. With IOM_REQ_EXEC the walk asks the paging-structure caches first, and
+// hands out an entry of level 2 along with its last action. Connections take one cycle each way, memory
+// answers after 10 cycles, a step takes 3: a read costs 15 cycles from departure to digested.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -27,6 +28,26 @@ constexpr uint64_t memory_cycles = 10, step_cycles = 3, read_cycles = 1 + memory
 void next_action(iom_walk *walk)
 {
     const uint64_t words = walk->x.bytes;
+    const bool caches = (walk->x.flags & IOM_REQ_EXEC) != 0;
+    walk->psc_fill.valid = false;
+    if (caches && walk->scratch[5] == 0) {
+        walk->scratch[5] = 1;
+        walk->action = IOM_WALK_PROBE;
+        walk->probe.stage = 2;
+        walk->probe.lowest = 2;
+        walk->probe.highest = 2;
+        walk->probe.key = iom_tag{};
+        walk->probe.key.address = walk->x.address;
+        return;
+    }
+    if (caches && walk->scratch[0] == words) {
+        walk->psc_fill.valid = true;
+        walk->psc_fill.stage = 2;
+        walk->psc_fill.level = 2;
+        walk->psc_fill.tag = iom_tag{};
+        walk->psc_fill.tag.size_log2 = 21;
+        walk->psc_fill.tag.address = iom_align_down(walk->x.address, 21);
+    }
     if (walk->scratch[0] < words) {
         walk->action = IOM_WALK_READ;
         walk->address = walk->x.address + 8 * walk->scratch[0]++;
@@ -82,6 +103,7 @@ const iom_arch_ops ops = [] {
 struct Options {
     uint32_t inputs = 1, walkers = 1, memory_depth = 0;
     bool squash = true;
+    iom_psc_config psc = {}; ///< no caches
 };
 
 class WalkerBench
@@ -101,6 +123,7 @@ class WalkerBench
         config.step_cycles = step_cycles;
         config.fused_psc = true;
         config.squash_walks = options.squash;
+        config.psc = options.psc;
         walker = iom_walker_create(&config, "walker");
         bench.add(world.unit());
         bench.add(iom_walker_unit(walker));
@@ -113,6 +136,7 @@ class WalkerBench
         bench.connect(world.port(inputs_), iom_walker_port(walker, IOM_WALKER_CONTROL), {1, 1, 1, 0});
         world.on(inputs_, [this](iom_cycle now, iom_msg *msg) {
             acknowledged.push_back(now);
+            removed.push_back(reinterpret_cast<const iom_control *>(msg)->removed);
             iom_msg_release(msg);
         });
         const uint32_t memory = inputs_ + 1;
@@ -178,6 +202,7 @@ class WalkerBench
     uint32_t lost_races = 0;                              ///< updates somebody else comes before
     std::vector<std::pair<iom_cycle, uint64_t>> accesses; ///< arrival at memory, address
     std::vector<iom_cycle> acknowledged;
+    std::vector<uint32_t> removed;
 
   private:
     void serve(iom_cycle now, uint32_t port, iom_msg *msg)
@@ -328,21 +353,135 @@ TEST(Walker, a_view_applies_from_the_cycle_behind_its_arrival)
     EXPECT_EQ(b.acknowledged, (std::vector<iom_cycle>{111}));
 }
 
-TEST(Walker, an_invalidation_poisons_the_walks_under_way)
+void invalidate(WalkerBench &b, iom_cycle arrival, uint32_t targets = IOM_INVALIDATE_PSC)
+{
+    iom_invalidation &invalidation = b.control(arrival, IOM_CONTROL_INVALIDATE)->invalidation;
+    invalidation.parts = 1;
+    invalidation.part[0].targets = targets;
+}
+
+// Also one that comes later, when its request was looked up before: it may go by an old context.
+TEST(Walker, an_invalidation_poisons_the_walks_that_may_have_read_what_it_covers)
 {
     for (bool squash : {true, false}) {
         Options options;
         options.squash = squash;
         WalkerBench b(options);
-        iom_invalidation &invalidation = b.control(110, IOM_CONTROL_INVALIDATE)->invalidation;
-        invalidation.parts = 1;
-        invalidation.part[0].targets = IOM_INVALIDATE_ALL;
-        iom_walk *under_way = b.send(0, 100, 0x1000, 1), *waiting = b.send(0, 100, 0x2000, 1);
+        invalidate(b, 110);
+        iom_walk *under_way = b.send(0, 100, 0x1000, 1), *old = b.send(0, 120, 0x2000, 1),
+                 *same = b.send(0, 130, 0x3000, 1), *young = b.send(0, 140, 0x4000, 1);
+        under_way->looked_up = 90;
+        old->looked_up = 109;
+        same->looked_up = 110;
+        young->looked_up = 111;
         b.bench.run_until_idle();
         EXPECT_EQ(under_way->poisoned, squash);
-        EXPECT_FALSE(waiting->poisoned) << "it had read nothing yet";
-        EXPECT_EQ(b.acknowledged.size(), 1u);
+        EXPECT_EQ(old->poisoned, squash);
+        EXPECT_EQ(same->poisoned, squash);
+        EXPECT_FALSE(young->poisoned);
+        EXPECT_EQ(b.acknowledged, (std::vector<iom_cycle>{111}));
     }
+}
+
+TEST(Walker, an_invalidation_of_another_domain_or_cache_poisons_no_walk)
+{
+    WalkerBench b({});
+    invalidate(b, 105, IOM_INVALIDATE_CONTEXT | IOM_INVALIDATE_IOTLB);
+    iom_invalidation &other = b.control(106, IOM_CONTROL_INVALIDATE)->invalidation;
+    other.parts = 1;
+    other.part[0].targets = IOM_INVALIDATE_PSC;
+    other.part[0].match.fields = IOM_TAG_DOMAIN;
+    other.part[0].match.tag.domain = 8;
+    iom_walk *walk = b.send(0, 100, 0x1000, 1);
+    walk->x.context.domain = 7;
+    b.bench.run_until_idle();
+    EXPECT_FALSE(walk->poisoned);
+}
+
+// ---- paging-structure caches and invalidations --------------------------------------------------------
+
+iom_psc_config level2(uint32_t entries, bool blocking)
+{
+    iom_psc_config config = {};
+    iom_cache_config &cache = config.cache[1][2];
+    cache.entries = cache.ways = entries;
+    cache.policy = IOM_POLICY_LRU;
+    cache.match = IOM_TAG_ADDRESS;
+    config.latency_cycles = 2;
+    config.invalidate.method = IOM_INVALIDATE_SCAN;
+    config.invalidate.entries_per_cycle = 1;
+    config.invalidate.blocking = blocking;
+    return config;
+}
+
+uint8_t probe(WalkerBench &b, uint64_t address)
+{
+    iom_walk *walk = b.send(0, b.bench.now() + 10, address, 0, IOM_REQ_EXEC);
+    walk->looked_up = b.bench.now() + 10;
+    b.bench.run_until_idle();
+    return walk->probe.hit_level;
+}
+
+TEST(Walker, a_poisoned_walk_leaves_nothing_in_the_caches)
+{
+    for (bool squash : {true, false}) {
+        Options options;
+        options.squash = squash;
+        options.psc = level2(8, false);
+        WalkerBench b(options);
+        iom_walk *walk = b.send(0, 100, 0x1000, 2, IOM_REQ_EXEC);
+        walk->looked_up = 100;
+        invalidate(b, 102); // 102 to 109; the walk lasts longer
+        b.bench.run_until_idle();
+        EXPECT_EQ(b.acknowledged, (std::vector<iom_cycle>{110}));
+        EXPECT_EQ(walk->poisoned, squash);
+        EXPECT_EQ(iom_cache_valid_entries(iom_psc_cache(iom_walker_psc(b.walker), 2, 2), 1000),
+                  squash ? 0u : 1u);
+    }
+}
+
+TEST(Walker, entries_hit_through_the_last_cycle_of_a_scan_and_are_counted_when_removed)
+{
+    Options options;
+    options.walkers = 4;
+    options.psc = level2(8, false);
+    WalkerBench b(options);
+    b.send(0, 100, 0x1000, 1, IOM_REQ_EXEC)->looked_up = 100; // fills level 2
+    b.bench.run_until_idle();
+    invalidate(b, 200); // 200 to 207
+    iom_walk *last = b.send(0, 207, 0x1000, 0, IOM_REQ_EXEC),
+             *after = b.send(0, 208, 0x1000, 0, IOM_REQ_EXEC);
+    last->looked_up = 207;
+    after->looked_up = 208;
+    b.bench.run_until_idle();
+    EXPECT_EQ(last->probe.hit_level, 2u);
+    EXPECT_EQ(after->probe.hit_level, 0u);
+    EXPECT_EQ(b.acknowledged, (std::vector<iom_cycle>{208}));
+    EXPECT_EQ(b.removed, (std::vector<uint32_t>{1}));
+}
+
+TEST(Walker, blocking_caches_keep_probes_waiting)
+{
+    Options options;
+    options.walkers = 4;
+    options.psc = level2(8, true);
+    WalkerBench b(options);
+    invalidate(b, 200); // 200 to 207
+    iom_walk *waits = b.send(0, 200, 0x1000, 1, IOM_REQ_EXEC),
+             *waits_too = b.send(0, 204, 0x2000, 0, IOM_REQ_EXEC), *free = b.send(0, 203, 0x3000, 1);
+    for (iom_walk *walk : {waits, waits_too, free})
+        walk->looked_up = 300; // young enough
+    b.bench.run_until_idle();
+    EXPECT_EQ(b.done(waits), 208 + 2 + read_cycles + 1);
+    EXPECT_EQ(b.done(waits_too), 208 + 2 + 1);
+    EXPECT_EQ(b.done(free), 203 + read_cycles + 1) << "asks no cache";
+    EXPECT_EQ(probe(b, 0x1000), 0u) << "a walk under way fills nothing, even if it only waited";
+    iom_stat_block block;
+    ASSERT_TRUE(iom_psc_stat_block(iom_walker_psc(b.walker), &block));
+    const auto &stats = *static_cast<const iom_psc_stats *>(block.values);
+    EXPECT_EQ(stats.invalidations, 1u);
+    EXPECT_EQ(stats.invalidate_cycles, 8u);
+    EXPECT_EQ(stats.blocked_cycles, 8u);
 }
 
 } // namespace

@@ -67,9 +67,45 @@ TEST(ConfigDiagnostics, Keys)
          "uniform, zipf\n"},
         {"unknown kind hides what depends on it",
          ended + device + "    generator:\n      kind: nc\n      queues: 8\n",
-         "s.yaml:6:13: devices[0].generator.kind: 'nc' is not one of sequential, strided, uniform, zipf, "
+         "s.yaml:6:13: devices[0].generator.kind: 'nc' is not one of none, sequential, strided, uniform, "
+         "zipf, "
          "nic, "
          "nvme (did you mean nic?)\n"},
+    });
+}
+
+TEST(ConfigDiagnostics, InvalidationAndWorkload)
+{
+    const std::string idle = "devices:\n"
+                             "  - {name: a, source_id: 00:01.0, generator: {kind: none}}\n";
+    expect_messages({
+        {"device without traffic or workload", ended + idle,
+         "s.yaml:3:53: devices[0].generator.kind: a device without traffic of its own needs a workload; set "
+         "workload.threads\n"},
+        {"workload without device", "workload: {threads: 1}\n" + device,
+         "s.yaml:1:21: workload.threads: the threads need a device; add one with generator.kind: none\n"},
+        {"workload of an unknown device", "workload: {threads: 1, device: b}\n" + idle,
+         "s.yaml:1:32: workload.device: there is no device b\n"},
+        {"workload of a device that is busy", "workload: {threads: 1, device: a}\n" + device,
+         "s.yaml:1:32: workload.device: a has traffic of its own; give it generator.kind: none\n"},
+        {"workload of parts of pages", "workload: {threads: 1, bytes: 5000}\n" + idle,
+         "s.yaml:1:31: workload.bytes: 5000 is not a multiple of 4K\n"},
+        {"more requests than bytes", "workload: {threads: 1, requests: 17}\n" + idle,
+         "s.yaml:1:34: workload.requests: 17 requests of 256 do not fit into a mapping of 4K\n"},
+        {"flush queue", ended + device + "driver: {flush_entries: 12}\n",
+         "s.yaml:5:25: driver.flush_entries: 12 is not a power of two above 1\n"},
+        {"command queue", ended + device + "command_queue: {size: 12K}\n",
+         "s.yaml:5:23: command_queue.size: 12K is not a power of two\n"},
+        {"device TLB geometry", ended + device + "    device_tlb: {entries: 12, ways: 4}\n",
+         "s.yaml:5:27: devices[0].device_tlb.entries: entries (12) / ways (4) give 3 sets, which is not a "
+         "power of two\n"},
+        {"pass-through and device TLB",
+         ended + "vtd: {mode: pass-through}\n" + device + "    device_tlb: {entries: 16}\n",
+         "s.yaml:6:27: devices[0].device_tlb.entries: pass-through answers no translation requests; remove "
+         "the device TLB\n"},
+        {"unknown method", "iotlb: {invalidate: {method: flush}}\n",
+         "s.yaml:1:30: iotlb.invalidate.method: 'flush' is not one of flash, scan, by_set (did you mean "
+         "flash?)\n"},
     });
 }
 
@@ -211,7 +247,8 @@ TEST(ConfigDiagnostics, Conflicts)
         {"frame", with_generator + "{kind: nic, frame_bytes: 9000}\n",
          "s.yaml:5:41: devices[0].generator.frame_bytes: a frame of 9000 does not fit into a buffer of 2K\n"},
         {"nvme", with_generator + "{kind: nvme, window_bytes: 64K}\n",
-         "s.yaml:5:43: devices[0].generator.window_bytes: queues and the buffers of the commands in flight take 148K, more than the "
+         "s.yaml:5:43: devices[0].generator.window_bytes: queues and the buffers of the commands in flight "
+         "take 148K, more than the "
          "window "
          "of 64K\n"},
         {"block", with_generator + "{kind: nvme, block_bytes: 1000}\n",
@@ -242,11 +279,13 @@ TEST(ConfigDiagnostics, CapabilityRegisters)
         {"SAGAW does not matter", "vtd: {cap: 0x200, mode: scalable-first-stage}\n", ""},
         {"five levels", "vtd: {cap: 0x400, mode: scalable-nested, first_stage_levels: 5}\n",
          "s.yaml:1:12: vtd.cap: CAP.FL5LP (bit 60) is clear, but first_stage_levels is 5\n"},
-        {"good ecap", "vtd: {mode: scalable-nested, ecap: 0xc80004000001}\n", ""},
-        {"C", "vtd: {ecap: 0x40}\n", "s.yaml:1:13: vtd.ecap: ECAP.C (bit 0) contradicts coherent_walk\n"},
-        {"pass-through", "vtd: {mode: pass-through, ecap: 1}\n",
+        {"good ecap", "vtd: {mode: scalable-nested, ecap: 0xc80004000003}\n", ""},
+        {"C", "vtd: {ecap: 0x42}\n", "s.yaml:1:13: vtd.ecap: ECAP.C (bit 0) contradicts coherent_walk\n"},
+        {"queue", "vtd: {ecap: 0x41}\n",
+         "s.yaml:1:13: vtd.ecap: ECAP.QI (bit 1) is clear, but the driver uses the invalidation queue\n"},
+        {"pass-through", "vtd: {mode: pass-through, ecap: 3}\n",
          "s.yaml:1:33: vtd.ecap: ECAP.PT (bit 6) is clear, but the mode needs it\n"},
-        {"nested", "vtd: {mode: scalable-nested, ecap: 1}\n",
+        {"nested", "vtd: {mode: scalable-nested, ecap: 3}\n",
          "s.yaml:1:36: vtd.ecap: ECAP.SMTS (bit 43) is clear, but the mode needs it\n"
          "s.yaml:1:36: vtd.ecap: ECAP.FSTS (bit 47) is clear, but the mode needs it\n"
          "s.yaml:1:36: vtd.ecap: ECAP.SSTS (bit 46) is clear, but the mode needs it\n"

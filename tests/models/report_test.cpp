@@ -187,19 +187,22 @@ class Reported : public testing::TestWithParam<const char *>
         system_ = std::make_unique<System>(config_);
         CoreKernel kernel(system_->netlist());
         result_ = run_session(*system_, kernel);
+        hazards_ = finish_hazards(*system_, kernel.now());
+        result_.region.groups.push_back(hazards_.statistics);
     }
 
     SystemConfig config_;
     std::unique_ptr<System> system_;
     SessionResult result_;
+    HazardReport hazards_;
 };
 
 TEST_P(Reported, DocumentKeepsItsOrder)
 {
     const RunInfo run = {"core", "test.yaml", {"iommu-sim"}, 0.5};
-    const nlohmann::ordered_json json = result_json(config_, *system_, result_, std::nullopt, run);
-    const std::vector<std::string> expected = {"schema", "tool",   "configuration", "seeds", "trace",
-                                               "end",    "phases", "derived",       "run"};
+    const nlohmann::ordered_json json = result_json(config_, *system_, result_, hazards_, std::nullopt, run);
+    const std::vector<std::string> expected = {"schema", "tool",   "configuration", "seeds",   "trace",
+                                               "end",    "phases", "derived",       "hazards", "run"};
     std::vector<std::string> keys;
     for (const auto &item : json.items())
         keys.push_back(item.key());
@@ -226,7 +229,7 @@ TEST_P(Reported, EveryStatisticIsDocumented)
 
 TEST_P(Reported, TextHasTheSameCountsAsTheStatistics)
 {
-    const std::string text = text_report(config_, *system_, result_, "core");
+    const std::string text = text_report(config_, *system_, result_, hazards_, "core");
     const Measures m = measure(result_.region, config_);
     EXPECT_EQ(m.part_total(), m.latency.sum);
     EXPECT_NE(text.find("300 DMA requests came back"), std::string::npos) << text;
@@ -239,7 +242,7 @@ TEST_P(Reported, TextHasTheSameCountsAsTheStatistics)
 
 TEST_P(Reported, TextOfAnEmptyRunHasNoTables)
 {
-    const std::string text = text_report(config_, *system_, SessionResult(), "core");
+    const std::string text = text_report(config_, *system_, SessionResult(), HazardReport(), "core");
     EXPECT_EQ(text.find("Caches"), std::string::npos) << text;
     EXPECT_EQ(text.find("Traffic"), std::string::npos) << text;
 }

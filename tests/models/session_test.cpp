@@ -8,6 +8,7 @@
 #include <string>
 
 #include "models/config/config.h"
+#include "models/hazards.h"
 #include "models/session.h"
 
 namespace iommu_sim
@@ -53,16 +54,16 @@ TEST(Session, PhasesFollowEachOther)
     EXPECT_GT(result.events, 0u);
 }
 
-TEST(Session, BringUpTakesThreeHandshakesOfTheRegisters)
+TEST(Session, BringUpTakesTheHandshakesOfTheRegisters)
 {
-    // RTADDR (posted write, acknowledged), then SRTP and TE, each followed by at least one read of the
-    // status register: five round trips of 2 * mmio_cycles.
+    // IQT, IQA and RTADDR (each acknowledged), then QIE, SRTP and TE, each followed by at least one read of
+    // the status register: nine round trips of 2 * mmio_cycles.
     const SessionResult result =
         run(configuration("run: {requests: 1}\ndriver: {mmio_cycles: 1000, poll_cycles: 1}"));
-    EXPECT_GE(result.bring_up.cycles(), 5u * 2000u);
-    EXPECT_LT(result.bring_up.cycles(), 6u * 2000u);
-    EXPECT_EQ(sum(result.bring_up, "driver", "register_writes"), 3u);
-    EXPECT_EQ(sum(result.region, "driver", "register_writes"), 0u);
+    EXPECT_GE(result.bring_up.cycles(), 9u * 2000u);
+    EXPECT_LT(result.bring_up.cycles(), 10u * 2000u);
+    EXPECT_EQ(sum(result.bring_up, "host", "register_writes"), 6u);
+    EXPECT_EQ(sum(result.region, "host", "register_writes"), 0u);
 }
 
 TEST(Session, WithoutWarmUpThereIsNoSuchPhase)
@@ -172,6 +173,35 @@ TEST(System, FullMemoryIsAnErrorThatNamesTheKey)
         FAIL() << "no error";
     } catch (const std::runtime_error &error) {
         EXPECT_NE(std::string(error.what()).find("memory.size"), std::string::npos) << error.what();
+    }
+}
+
+// The main example's trace under each policy: every unmap is followed by what the policy asks for.
+TEST(Session, ReplayedUnmapsAreFlushedUnderThePolicy)
+{
+    struct Expected {
+        const char *policy;
+        uint64_t least, most; ///< invalidations
+    };
+    for (const Expected &expected : {Expected{"strict", 2000, 2000}, Expected{"lazy", 1, 1000}}) {
+        SCOPED_TRACE(expected.policy);
+        const LoadedConfig loaded = load_config_text("driver: {policy: " + std::string(expected.policy) +
+                                                         "}\ntrace: {file: " IOM_SOURCE_DIR
+                                                         "/configs/traces/nvme-randread-4k-qd32.iomt}\n",
+                                                     "test.yaml");
+        ASSERT_TRUE(loaded.ok()) << loaded.messages();
+        System system(loaded.config);
+        CoreKernel kernel(system.netlist());
+        const SessionResult result = run_session(system, kernel);
+        EXPECT_EQ(result.end, EndReason::traffic_ended) << result.explanation;
+        EXPECT_EQ(sum(result.region, "replay", "unmaps"), 2000u);
+        EXPECT_EQ(sum(result.region, "replay", "faults"), 0u);
+        const uint64_t invalidations = sum(result.region, "command_queue", "invalidations");
+        EXPECT_GE(invalidations, expected.least);
+        EXPECT_LE(invalidations, expected.most);
+        EXPECT_EQ(result.region.find("host_unmap")->find("time")->histogram.count, 2000u);
+        EXPECT_LT(result.region.cycles(), 10'000'000u) << "the timer of a flush queue does not prolong a run";
+        EXPECT_EQ(finish_hazards(system, kernel.now()).hazards, 0u);
     }
 }
 

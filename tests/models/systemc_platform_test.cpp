@@ -195,10 +195,15 @@ class Iommu
         walker.psc = psc_config();
         walker.squash_walks = true;
         walker_.emplace("walker", walker, tick_ps);
-        registers_.emplace("registers", iom_register_unit_config{&arch, 1, fused ? 2u : 6u}, tick_ps);
+        registers_.emplace("registers", iom_register_unit_config{&arch, 1, 0, nullptr}, tick_ps);
+        iom_fanout_config fanout{};
+        fanout.sources = 1;
+        fanout.participants = fused ? 2 : 6;
+        fanout_.emplace("fanout", fanout, tick_ps);
+        registers_->fanout().bind(fanout_->source(0));
         front_->fault().bind(registers_->fault(0));
-        registers_->participant(0).bind(front_->control());
-        registers_->participant(1).bind(walker_->control());
+        fanout_->participant(0).bind(front_->control());
+        fanout_->participant(1).bind(walker_->control());
         if (fused)
             front_->walk().bind(walker_->in(0));
         else
@@ -251,10 +256,10 @@ class Iommu
         pasid_->walk().bind(walker_->in(1));
         iotlb_->walk().bind(walker_->in(2));
         walker_->psc().bind(psc_->in());
-        registers_->participant(2).bind(context_->control());
-        registers_->participant(3).bind(pasid_->control());
-        registers_->participant(4).bind(iotlb_->control());
-        registers_->participant(5).bind(psc_->control());
+        fanout_->participant(2).bind(context_->control());
+        fanout_->participant(3).bind(pasid_->control());
+        fanout_->participant(4).bind(iotlb_->control());
+        fanout_->participant(5).bind(psc_->control());
     }
     std::vector<UnitModule *> modules()
     {
@@ -271,6 +276,7 @@ class Iommu
         add(walker_);
         add(psc_);
         add(registers_);
+        add(fanout_);
         return list;
     }
 
@@ -282,6 +288,7 @@ class Iommu
     std::optional<WalkerModule> walker_;
     std::optional<PagingStructureCacheModule> psc_;
     std::optional<RegisterModule> registers_;
+    std::optional<FanoutModule> fanout_;
 };
 
 class Text

@@ -93,7 +93,7 @@ class VerifyCompare : public testing::Test
     bool final_memory(const std::vector<MemoryWord> &expected, const WatchedWords &watched)
     {
         use = MaskUse();
-        return compare_final({config, family_of("vtd"), tables}, expected, watched, &use).empty();
+        return compare_final({config, family_of("vtd"), tables}, expected, watched, nullptr, &use).empty();
     }
 
     // ---- tables for masks that need evidence
@@ -489,6 +489,25 @@ TEST_F(VerifyCompare, mask_accessed_refused)
     EXPECT_EQ(use.count(Mask::accessed_refused), 1u);
     EXPECT_FALSE(final_memory({}, {{0x10, {0x07, 0x27, 0}}})) << "set by a request that was served";
     EXPECT_FALSE(final_memory({{0x10, 0x27}}, {{0x10, {0x07, 0x07, 0}}})) << "recorded A is missing";
+}
+
+TEST_F(VerifyCompare, mask_cached_flags)
+{
+    mode(Source::qemu, "fs");
+    const auto with_uncached = [&](uint64_t recorded, const WatchedWord &word, uint64_t uncached) {
+        return compare_final(
+                   {config, family_of("vtd"), tables}, {{0x10, recorded}}, {{0x10, word}},
+                   [uncached](uint64_t) { return uncached; }, &use)
+            .empty();
+    };
+    EXPECT_TRUE(with_uncached(0x27, {0x07, 0x07, 0}, 0x27)) << "served by another device's entry";
+    EXPECT_TRUE(with_uncached(0x07, {0x07, 0x27, 0}, 0x27)) << "walked where the emulator hit";
+    EXPECT_EQ(use.count(Mask::cached_flags), 2u);
+    EXPECT_FALSE(with_uncached(0x07, {0x07, 0x27, 0}, 0x07)) << "set by nobody";
+    EXPECT_FALSE(with_uncached(0x27, {0x27, 0x07, 0}, 0x27)) << "what software wrote is gone";
+    EXPECT_FALSE(with_uncached(0x27, {0x07, 0x1007, 0}, 0x27)) << "another bit";
+    mode(Source::spec, "sm");
+    EXPECT_FALSE(with_uncached(0x27, {0x07, 0x07, 0}, 0x27)) << "exact";
 }
 
 TEST_F(VerifyCompare, masks_are_documented)

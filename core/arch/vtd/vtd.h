@@ -23,6 +23,11 @@ struct iom_vtd_config {
     uint64_t ecap;            ///< extended capability register (11.4.3)
     uint8_t haw_bits;         ///< host address width; address bits above are reserved in every table
     enum iom_tagging tagging; ///< whether translations are shared by the devices of a domain
+    /// Deviation seen in QEMU: queues of 128-bit descriptors work in scalable mode too, with all types.
+    bool quirk_narrow_commands;
+    /// Hardware may invalidate more than asked for (6.5.2): a context-cache command with a function mask
+    /// other than 0 reaches all functions of the device.
+    bool coarse_function_mask;
 
     struct {
         uint64_t above_haw;           ///< address bits that must be zero (also bits 63:52 of pointers)
@@ -260,6 +265,24 @@ enum iom_vtd_table_mode {
 /// Invalidation queue address register (11.4.9.3).
 #define IOM_VTD_IQA_DW (UINT64_C(1) << 11)
 #define IOM_VTD_IQA_QS_MASK UINT64_C(7)
+/// Invalidation completion status register (11.4.9.4).
+#define IOM_VTD_ICS_IWC UINT32_C(1)
+
+/// Invalidation queue error record register (11.4.9.9): requesters of ITE and ICE.
+#define IOM_VTD_IQERCD_ITESID_SHIFT 32u
+#define IOM_VTD_IQERCD_ICESID_SHIFT 48u
+
+/// Why the queue stopped with IQE: IQERCD.IQEI (11.4.9.9).
+enum iom_vtd_queue_error {
+    IOM_VTD_QUEUE_NO_INFORMATION = 0,
+    IOM_VTD_QUEUE_TAIL = 1,       ///< tail beyond the queue
+    IOM_VTD_QUEUE_FETCH = 2,      ///< descriptor could not be read
+    IOM_VTD_QUEUE_TYPE = 3,       ///< unknown descriptor type
+    IOM_VTD_QUEUE_RESERVED = 4,   ///< reserved field or value
+    IOM_VTD_QUEUE_WIDTH = 5,      ///< descriptor width not possible, or not in this table mode
+    IOM_VTD_QUEUE_ALIGNMENT = 6,  ///< tail not aligned to a 256-bit descriptor
+    IOM_VTD_QUEUE_TABLE_MODE = 7, ///< reserved table mode
+};
 
 /// Address types of a fault record.
 enum iom_vtd_address_type {
@@ -282,6 +305,8 @@ enum iom_vtd_address_type {
 #define IOM_VTD_CAP_PSI(cap) iom_bits(cap, 39, 39)
 #define IOM_VTD_CAP_NFR(cap) (iom_bits(cap, 47, 40) + 1)
 #define IOM_VTD_CAP_MAMV(cap) iom_bits(cap, 53, 48)
+#define IOM_VTD_CAP_DWD(cap) iom_bits(cap, 54, 54)
+#define IOM_VTD_CAP_DRD(cap) iom_bits(cap, 55, 55)
 #define IOM_VTD_CAP_FS1GP(cap) iom_bits(cap, 56, 56)
 #define IOM_VTD_CAP_FS5LP(cap) iom_bits(cap, 60, 60)
 #define IOM_VTD_CAP_ESIRTPS(cap) iom_bits(cap, 62, 62)
@@ -302,6 +327,7 @@ enum iom_vtd_address_type {
 #define IOM_VTD_ECAP_EAFS(ecap) iom_bits(ecap, 34, 34)
 #define IOM_VTD_ECAP_PSS(ecap) (iom_bits(ecap, 39, 35) + 1)
 #define IOM_VTD_ECAP_PASID(ecap) iom_bits(ecap, 40, 40)
+#define IOM_VTD_ECAP_PDS(ecap) iom_bits(ecap, 42, 42)
 #define IOM_VTD_ECAP_SMTS(ecap) iom_bits(ecap, 43, 43)
 #define IOM_VTD_ECAP_SSADS(ecap) iom_bits(ecap, 45, 45)
 #define IOM_VTD_ECAP_SSTS(ecap) iom_bits(ecap, 46, 46)

@@ -12,6 +12,7 @@
 
 static void refuse(struct iom_walk *walk, enum iom_vtd_fault reason)
 {
+    walk->x.context.node = walk->node;
     vtd_refuse(&walk->x, reason, (walk->x.context.attributes & VTD_FPD) != 0);
     vtd_walk_done(walk);
 }
@@ -21,11 +22,35 @@ static struct iom_context *begin_fill(const struct iom_arch *arch, struct iom_wa
 {
     struct iom_context *context = &walk->fill.payload.context;
     memset(context, 0, sizeof *context);
+    context->node = walk->node;
     vtd_tag_init(arch, &walk->fill.tag);
     walk->fill.tag.stream = walk->x.source;
     walk->fill.tag.size_log2 = 64;
     walk->fill.valid = true;
     return context;
+}
+
+// An entry on the way is not present: in caching mode that is remembered, by source and PASID, with the
+// reason and whether it is recorded (6.1).
+static void refuse_not_present(const struct iom_arch *arch, struct iom_walk *walk, enum iom_vtd_fault reason)
+{
+    uint64_t silent = walk->x.context.attributes & VTD_FPD;
+    uint32_t substream = walk->x.context.substream;
+    refuse(walk, reason);
+    if (!IOM_VTD_CAP_CM(vtd_config(arch)->cap))
+        return;
+    struct iom_context *context = begin_fill(arch, walk);
+    context->kind = VTD_KIND_NOT_PRESENT;
+    context->attributes = (uint64_t)reason << VTD_REASON_SHIFT | silent;
+    if (walk->what == IOM_LOOKUP_PASID) {
+        context->substream = substream;
+        walk->fill.tag.substream = substream;
+        walk->fill.tag.level = VTD_ENTRY_NOT_PRESENT;
+    } else {
+        // Tagged with domain 0 in legacy mode.
+        bool legacy = reason == IOM_VTD_FAULT_ROOT_NOT_PRESENT || reason == IOM_VTD_FAULT_CONTEXT_NOT_PRESENT;
+        walk->fill.tag.level = legacy ? VTD_ENTRY_LEGACY : VTD_ENTRY_SCALABLE;
+    }
 }
 
 // ---- root ----------------------------------------------------------------------------------------
@@ -46,13 +71,14 @@ void vtd_context_start(const struct iom_arch *arch, const struct iom_view *view,
     vtd_walk_read(walk, VTD_PHASE_ROOT, entry, sizeof(struct iom_vtd_root_entry));
 }
 
-static void legacy_root(const struct iom_vtd_config *config, struct iom_walk *walk)
+static void legacy_root(const struct iom_arch *arch, struct iom_walk *walk)
 {
+    const struct iom_vtd_config *config = vtd_config(arch);
     uint64_t low = walk->data[0];
     if (walk->access_error) {
         refuse(walk, IOM_VTD_FAULT_ROOT_ACCESS);
     } else if (!(low & IOM_VTD_PRESENT)) {
-        refuse(walk, IOM_VTD_FAULT_ROOT_NOT_PRESENT);
+        refuse_not_present(arch, walk, IOM_VTD_FAULT_ROOT_NOT_PRESENT);
     } else if ((low & config->derived.root_reserved) != 0 || walk->data[1] != 0) {
         refuse(walk, IOM_VTD_FAULT_ROOT_RESERVED);
     } else {
@@ -63,14 +89,15 @@ static void legacy_root(const struct iom_vtd_config *config, struct iom_walk *wa
     }
 }
 
-static void scalable_root(const struct iom_vtd_config *config, struct iom_walk *walk)
+static void scalable_root(const struct iom_arch *arch, struct iom_walk *walk)
 {
+    const struct iom_vtd_config *config = vtd_config(arch);
     // Devices 0..15 use the low half, 16..31 the high half; the halves are independent.
     uint64_t half = walk->data[(walk->x.source >> 7) & 1];
     if (walk->access_error) {
         refuse(walk, IOM_VTD_FAULT_SM_ROOT_ACCESS);
     } else if (!(half & IOM_VTD_PRESENT)) {
-        refuse(walk, IOM_VTD_FAULT_SM_ROOT_NOT_PRESENT);
+        refuse_not_present(arch, walk, IOM_VTD_FAULT_SM_ROOT_NOT_PRESENT);
     } else if ((half & config->derived.root_reserved) != 0) {
         refuse(walk, IOM_VTD_FAULT_SM_ROOT_RESERVED);
     } else {
@@ -115,7 +142,7 @@ static void legacy_context(const struct iom_arch *arch, struct iom_walk *walk)
     if (low & IOM_VTD_FPD)
         walk->x.context.attributes |= VTD_FPD;
     if (!(low & IOM_VTD_PRESENT)) {
-        refuse(walk, IOM_VTD_FAULT_CONTEXT_NOT_PRESENT);
+        refuse_not_present(arch, walk, IOM_VTD_FAULT_CONTEXT_NOT_PRESENT);
     } else if ((low & (IOM_VTD_CONTEXT_LOW_RESERVED | config->derived.above_haw)) != 0 ||
                (high & IOM_VTD_CONTEXT_HIGH_RESERVED) != 0) {
         refuse(walk, IOM_VTD_FAULT_CONTEXT_RESERVED);
@@ -165,13 +192,14 @@ static void scalable_context(const struct iom_arch *arch, struct iom_walk *walk)
     if (word[0] & IOM_VTD_FPD)
         walk->x.context.attributes |= VTD_FPD;
     if (!(word[0] & IOM_VTD_PRESENT)) {
-        refuse(walk, IOM_VTD_FAULT_SM_CONTEXT_NOT_PRESENT);
+        refuse_not_present(arch, walk, IOM_VTD_FAULT_SM_CONTEXT_NOT_PRESENT);
     } else if ((word[0] & config->derived.context_reserved[0]) != 0 ||
                (word[1] & config->derived.context_reserved[1]) != 0 || (word[2] | word[3]) != 0) {
         refuse(walk, IOM_VTD_FAULT_SM_CONTEXT_RESERVED);
     } else {
         struct iom_context *context = begin_fill(arch, walk);
         context->kind = VTD_KIND_SCALABLE;
+        walk->fill.tag.level = VTD_ENTRY_SCALABLE;
         context->table[0] = word[0] & IOM_VTD_POINTER;
         context->substream = IOM_VTD_SMC_RID_PASID(word[1]);
         context->attributes = scalable_context_attributes(word[0], word[1]);
@@ -182,8 +210,9 @@ static void scalable_context(const struct iom_arch *arch, struct iom_walk *walk)
 
 // ---- PASID ---------------------------------------------------------------------------------------
 
-static void pasid_directory(const struct iom_vtd_config *config, struct iom_walk *walk)
+static void pasid_directory(const struct iom_arch *arch, struct iom_walk *walk)
 {
+    const struct iom_vtd_config *config = vtd_config(arch);
     uint64_t entry = walk->data[0];
     if (walk->access_error) {
         refuse(walk, IOM_VTD_FAULT_PASID_DIR_ACCESS);
@@ -192,7 +221,7 @@ static void pasid_directory(const struct iom_vtd_config *config, struct iom_walk
     if (entry & IOM_VTD_FPD)
         walk->x.context.attributes |= VTD_FPD;
     if (!(entry & IOM_VTD_PRESENT)) {
-        refuse(walk, IOM_VTD_FAULT_PASID_DIR_NOT_PRESENT);
+        refuse_not_present(arch, walk, IOM_VTD_FAULT_PASID_DIR_NOT_PRESENT);
     } else if ((entry & (IOM_VTD_PASID_DIR_RESERVED | config->derived.above_haw)) != 0) {
         refuse(walk, IOM_VTD_FAULT_PASID_DIR_RESERVED);
     } else {
@@ -293,7 +322,7 @@ static void pasid_entry(const struct iom_arch *arch, struct iom_walk *walk)
     if (word[0] & IOM_VTD_FPD)
         walk->x.context.attributes |= VTD_FPD;
     if (!(word[0] & IOM_VTD_PRESENT)) {
-        refuse(walk, IOM_VTD_FAULT_PASID_NOT_PRESENT);
+        refuse_not_present(arch, walk, IOM_VTD_FAULT_PASID_NOT_PRESENT);
     } else if (pasid_entry_has_reserved(config, word)) {
         refuse(walk, IOM_VTD_FAULT_PASID_RESERVED);
     } else if (!pasid_entry_is_valid(config, word)) {
@@ -313,13 +342,12 @@ static void pasid_entry(const struct iom_arch *arch, struct iom_walk *walk)
 
 void vtd_context_step(const struct iom_arch *arch, const struct iom_view *view, struct iom_walk *walk)
 {
-    const struct iom_vtd_config *config = vtd_config(arch);
     switch ((enum vtd_phase)walk->phase) {
     case VTD_PHASE_ROOT:
         if (vtd_table_mode(view) == IOM_VTD_TTM_SCALABLE)
-            scalable_root(config, walk);
+            scalable_root(arch, walk);
         else
-            legacy_root(config, walk);
+            legacy_root(arch, walk);
         break;
     case VTD_PHASE_CONTEXT:
         legacy_context(arch, walk);
@@ -328,7 +356,7 @@ void vtd_context_step(const struct iom_arch *arch, const struct iom_view *view, 
         scalable_context(arch, walk);
         break;
     case VTD_PHASE_PASID_DIR:
-        pasid_directory(config, walk);
+        pasid_directory(arch, walk);
         break;
     case VTD_PHASE_PASID_ENTRY:
         pasid_entry(arch, walk);

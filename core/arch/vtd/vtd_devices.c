@@ -80,6 +80,7 @@ static enum iom_software_result attach_legacy(struct iom_software *software, str
                      address_width_code(software) | (uint64_t)domain << IOM_VTD_CONTEXT_DID_SHIFT);
     vtd_writer_store(&software->writer, entry, low | type << IOM_VTD_CONTEXT_TT_SHIFT);
     device->present = true;
+    device->domain = (uint16_t)domain;
     return software->writer.failed ? IOM_SOFTWARE_NO_MEMORY : IOM_SOFTWARE_OK;
 }
 
@@ -175,6 +176,7 @@ static enum iom_software_result attach_scalable(struct iom_software *software, s
     vtd_writer_store(&software->writer, entry + 8, word[1]);
     vtd_writer_store(&software->writer, entry, word[0]);
     table->present |= UINT64_C(1) << (pasid & 0x3f);
+    table->domain[pasid & 0x3f] = (uint16_t)domain;
     device->attached++;
     if (!device->present) {
         uint64_t context = context_entry_at(software, source, true);
@@ -245,4 +247,21 @@ enum iom_software_result vtd_detach(struct iom_software *software, uint32_t sour
     if (!vtd_is_scalable(software) || device->attached == 0)
         clear_context(software, device, source);
     return software->writer.failed ? IOM_SOFTWARE_NO_MEMORY : IOM_SOFTWARE_OK;
+}
+
+bool vtd_attachment(const struct iom_software *software, uint32_t source, uint32_t pasid, uint32_t *domain)
+{
+    uint32_t effective = 0;
+    const struct vtd_device *device = find_device(software, source);
+    if (!effective_pasid(software, pasid, &effective) || device == NULL || !device->present)
+        return false;
+    if (!vtd_is_scalable(software)) {
+        *domain = device->domain;
+        return true;
+    }
+    const struct vtd_pasid_table *table = &device->pasid_table[effective >> 6];
+    if (!(table->present >> (effective & 0x3f) & 1))
+        return false;
+    *domain = table->domain[effective & 0x3f];
+    return true;
 }

@@ -42,12 +42,12 @@ static uint64_t record_high(const struct iom_fault *fault)
 
 // A new condition makes the fault event pending; unmasked it leaves at once as an interrupt message,
 // which this model does not deliver (see SPEC.md).
-static void raise_event(struct vtd_state *state, uint32_t status_before)
+void vtd_fault_event(struct vtd_state *state, uint32_t before)
 {
     uint32_t conditions =
         IOM_VTD_FSTS_PFO | IOM_VTD_FSTS_PPF | IOM_VTD_FSTS_IQE | IOM_VTD_FSTS_ICE | IOM_VTD_FSTS_ITE;
     // A condition found while another one stands is no new interrupt condition (11.4.7.2).
-    if ((status_before & conditions) == 0 && (state->fectl & IOM_VTD_EVENT_IM))
+    if ((before & conditions) == 0 && (state->fectl & IOM_VTD_EVENT_IM))
         state->fectl |= IOM_VTD_EVENT_IP;
 }
 
@@ -69,7 +69,7 @@ bool vtd_record(const struct iom_arch *arch, void *opaque, const struct iom_faul
     uint64_t *record = state->record[state->fault_index];
     if (record[1] & IOM_VTD_FRCD_F) {
         state->fsts |= IOM_VTD_FSTS_PFO;
-        raise_event(state, before);
+        vtd_fault_event(state, before);
         return false;
     }
     record[0] = fault->address & IOM_VTD_POINTER;
@@ -77,7 +77,7 @@ bool vtd_record(const struct iom_arch *arch, void *opaque, const struct iom_faul
     if (state->faults_pending++ == 0)
         state->first_fault = state->fault_index;
     state->fault_index = (state->fault_index + 1) % vtd_config(arch)->derived.fault_records;
-    raise_event(state, before);
+    vtd_fault_event(state, before);
     return true;
 }
 
@@ -97,9 +97,11 @@ void vtd_fault_clear(struct vtd_state *state, unsigned record, uint64_t high)
     settle_event(state);
 }
 
-void vtd_fault_status_clear(struct vtd_state *state, uint32_t value)
+uint32_t vtd_fault_status_clear(struct vtd_state *state, uint32_t value)
 {
     uint32_t clearable = IOM_VTD_FSTS_PFO | IOM_VTD_FSTS_IQE | IOM_VTD_FSTS_ICE | IOM_VTD_FSTS_ITE;
-    state->fsts &= ~(value & clearable);
+    uint32_t cleared = state->fsts & value & clearable;
+    state->fsts &= ~cleared;
     settle_event(state);
+    return cleared;
 }

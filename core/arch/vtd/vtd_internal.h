@@ -9,11 +9,16 @@
 //   vtd_walk.c       start and dispatch of a walk, accessed/dirty updates, end of a walk
 //   vtd_fault.c      fault reasons and fault recording registers
 //   vtd_registers.c  the register file
+//   vtd_queue.c      registers of the invalidation queue
+//   vtd_invalidate_registers.c  invalidation by registers
+//   vtd_decode.c     invalidation descriptors
+//   vtd_invalidation.c  which entries an invalidation removes
 //   vtd_config.c     capabilities and what is derived from them
 #ifndef IOM_CORE_ARCH_VTD_INTERNAL_H
 #define IOM_CORE_ARCH_VTD_INTERNAL_H
 
 #include "core/arch/vtd/vtd.h"
+#include "core/arch/vtd/vtd_descriptors.h"
 #include "core/arch/vtd/vtd_formats.h"
 
 // ---- iom_context ---------------------------------------------------------------------------------
@@ -27,6 +32,7 @@ enum vtd_kind {
     VTD_KIND_FIRST,
     VTD_KIND_SECOND,
     VTD_KIND_NESTED,
+    VTD_KIND_NOT_PRESENT, ///< caching mode: an entry that was not present; VTD_REASON says which
 };
 
 /// Bits of iom_context.attributes. A context entry fills the first group; a PASID-table entry the
@@ -49,6 +55,9 @@ enum vtd_kind {
 #define VTD_PDTS(attributes) ((unsigned)iom_bits(attributes, 18, 16))
 #define VTD_WIDTH_SHIFT 24u ///< second stage: bits of a legal input address
 #define VTD_WIDTH(attributes) ((unsigned)iom_bits(attributes, 31, 24))
+/// Of an entry that was not present (here and in iom_leaf.attributes): its fault reason.
+#define VTD_REASON_SHIFT 32u
+#define VTD_REASON(attributes) ((enum iom_vtd_fault)iom_bits(attributes, 39, 32))
 
 // ---- iom_leaf ------------------------------------------------------------------------------------
 
@@ -92,6 +101,19 @@ enum vtd_stage {
     VTD_STAGE_FIRST = 1,
     VTD_STAGE_SECOND = 2,
     VTD_STAGE_NESTED = 3,
+};
+
+/// iom_tag.level of context entries: table mode in which they were fetched. Not part of the key, only of
+/// what invalidations compare.
+enum vtd_entry_mode {
+    VTD_ENTRY_LEGACY,
+    VTD_ENTRY_SCALABLE,
+};
+
+/// iom_tag.level of PASID entries, likewise.
+enum vtd_entry_presence {
+    VTD_ENTRY_PRESENT,
+    VTD_ENTRY_NOT_PRESENT, ///< caching mode
 };
 
 // ---- view ----------------------------------------------------------------------------------------
@@ -192,6 +214,8 @@ void vtd_second_step(const struct iom_arch *arch, struct iom_walk *walk);
 
 /// Both stages (or the only one) have found the page.
 void vtd_walk_finish(const struct iom_arch *arch, struct iom_walk *walk);
+/// The second stage has found an entry that is not present: refuses, and in caching mode remembers it.
+void vtd_walk_not_present(const struct iom_arch *arch, struct iom_walk *walk, enum iom_vtd_fault reason);
 
 static inline void vtd_walk_read(struct iom_walk *walk, enum vtd_phase phase, uint64_t address, uint8_t bytes)
 {
@@ -220,6 +244,7 @@ static inline void vtd_walk_done(struct iom_walk *walk)
 /// Ends a page walk with a fault.
 static inline void vtd_walk_refuse(struct iom_walk *walk, enum iom_vtd_fault reason)
 {
+    walk->x.context.node = walk->node;
     vtd_refuse_translation(&walk->x, reason);
     walk->action = IOM_WALK_DONE;
 }
@@ -248,9 +273,12 @@ struct vtd_state {
     uint64_t ccmd, iva, iotlb;
     uint64_t iqh, iqt, iqa, iqer, irta, irta_latched;
     uint64_t pqh, pqt, pqa;
-    uint32_t gsts;    ///< global status
-    uint32_t pending; ///< GCMD bits whose effect waits for the view to be distributed
-    uint32_t fsts;    ///< without PPF and FRI, which follow from the records
+    uint32_t gsts;               ///< global status
+    uint32_t pending;            ///< GCMD bits whose effect waits for the view to be distributed
+    uint32_t generation;         ///< of the invalidation queue (iom_queue_setup)
+    uint8_t invalidations_asked; ///< enum vtd_register_invalidation not handed out yet
+    uint8_t invalidations_begun; ///< handed out and not done
+    uint32_t fsts;               ///< without PPF and FRI, which follow from the records
     uint32_t fectl, fedata, feaddr, feuaddr;
     uint32_t ics, iectl, iedata, ieaddr, ieuaddr;
     uint32_t prs, pectl, pedata, peaddr, peuaddr;
@@ -266,11 +294,75 @@ uint32_t vtd_write(const struct iom_arch *arch, void *state, uint32_t offset, un
 void vtd_view(const struct iom_arch *arch, const void *state, struct iom_view *view);
 void vtd_action_done(const struct iom_arch *arch, void *state, enum iom_register_action action);
 bool vtd_record(const struct iom_arch *arch, void *state, const struct iom_fault *fault);
+bool vtd_next_invalidation(const struct iom_arch *arch, void *state, struct iom_invalidation *invalidation);
+void vtd_queue(const struct iom_arch *arch, const void *state, struct iom_queue_setup *setup);
+uint32_t vtd_queue_event(const struct iom_arch *arch, void *state, const struct iom_queue_event *event);
 
 uint32_t vtd_fault_status(const struct vtd_state *state);
 /// Write to half a fault recording register: F is cleared by writing 1, the rest is read-only.
 void vtd_fault_clear(struct vtd_state *state, unsigned record, uint64_t high);
-/// Write-1-to-clear of the fault status register.
-void vtd_fault_status_clear(struct vtd_state *state, uint32_t value);
+/// Write-1-to-clear of the fault status register. Returns the bits that were set and are not any more.
+uint32_t vtd_fault_status_clear(struct vtd_state *state, uint32_t value);
+/// A condition of the fault status register has come up; `before` is the status without it.
+void vtd_fault_event(struct vtd_state *state, uint32_t before);
+
+// ---- invalidation queue registers ----------------------------------------------------------------
+
+#define VTD_NARROW_BYTES 16u ///< 128-bit descriptor
+#define VTD_WIDE_BYTES 32u   ///< 256-bit descriptor
+
+/// Tail, or what else the fetch depends on, has changed. These return actions as vtd_write does.
+uint32_t vtd_queue_changed(const struct iom_vtd_config *config, struct vtd_state *state);
+/// The queue has been enabled or disabled.
+uint32_t vtd_queue_switched(const struct iom_vtd_config *config, struct vtd_state *state);
+/// Software has cleared bits of the fault status register.
+uint32_t vtd_queue_resumed(const struct iom_vtd_config *config, struct vtd_state *state, uint32_t cleared);
+/// Write-1-to-clear of the completion status register.
+void vtd_completion_clear(struct vtd_state *state, uint32_t value);
+
+// ---- invalidation by registers -------------------------------------------------------------------
+
+/// Sources of register-based invalidations, in the order in which they are carried out (bit mask).
+enum vtd_register_invalidation {
+    VTD_INVALIDATE_ROOT = 1u << 0, ///< implied by a new root pointer
+    VTD_INVALIDATE_CCMD = 1u << 1,
+    VTD_INVALIDATE_IOTLB = 1u << 2,
+};
+
+/// Register writes; `command_written`: the half with the command bit is among the bytes written.
+uint32_t vtd_write_ccmd(struct vtd_state *state, uint64_t value, bool command_written);
+uint32_t vtd_write_iotlb(const struct iom_vtd_config *config, struct vtd_state *state, uint64_t value,
+                         bool command_written);
+/// A new root pointer flushes all caches (CAP.ESRTPS).
+uint32_t vtd_flush_for_root(struct vtd_state *state);
+void vtd_invalidations_done(const struct iom_vtd_config *config, struct vtd_state *state);
+
+// ---- invalidations -------------------------------------------------------------------------------
+
+/// 2^address_mask pages of 4 KiB around `address`.
+struct vtd_invalidated_pages {
+    uint64_t address;
+    unsigned address_mask;
+    bool leaf_only; ///< hint: entries above the leaves have not changed
+};
+
+/// Empties `invalidation`; the functions below add parts to it.
+void vtd_invalidation_init(struct iom_invalidation *invalidation, enum iom_invalidation_source source);
+void vtd_invalidate_everything(const struct iom_arch *arch, struct iom_invalidation *invalidation);
+void vtd_invalidate_context(const struct iom_arch *arch, struct iom_invalidation *invalidation,
+                            enum vtd_granularity granularity, uint32_t domain, uint32_t source,
+                            unsigned function_mask);
+void vtd_invalidate_pasid(const struct iom_arch *arch, struct iom_invalidation *invalidation,
+                          enum vtd_pasid_granularity granularity, uint32_t domain, uint32_t pasid);
+/// Without page-selective invalidation (CAP.PSI) pages become their domain.
+void vtd_invalidate_iotlb(const struct iom_arch *arch, struct iom_invalidation *invalidation,
+                          enum vtd_granularity granularity, uint32_t domain,
+                          const struct vtd_invalidated_pages *pages);
+/// Address space of a PASID; `pages` null: all of it.
+void vtd_invalidate_space(const struct iom_arch *arch, struct iom_invalidation *invalidation, uint32_t domain,
+                          uint32_t pasid, const struct vtd_invalidated_pages *pages);
+
+void vtd_decode(const struct iom_arch *arch, const uint64_t *words, uint32_t command_bytes,
+                struct iom_command *command);
 
 #endif

@@ -157,6 +157,7 @@ static void apply_bypass(struct iom_xlate *x)
     x->leaf.size_log2 = IOM_PAGE_LOG2;
     x->leaf.permissions = IOM_PERM_ALL;
     x->leaf.global = 0;
+    x->leaf.node = x->context.node;
 }
 
 // Is `address` below 2^width (width 1 to 64)?
@@ -208,10 +209,20 @@ static void apply_scalable(struct iom_xlate *x, const struct iom_context *contex
     }
 }
 
+// Caching mode: an entry that was not present when it was fetched.
+static void apply_not_present(struct iom_xlate *x, const struct iom_context *context)
+{
+    x->context.node = context->node;
+    x->context.attributes |= context->attributes & VTD_FPD;
+    vtd_refuse(x, VTD_REASON(context->attributes), (x->context.attributes & VTD_FPD) != 0);
+}
+
 void vtd_apply_context(const struct iom_arch *arch, struct iom_xlate *x, const struct iom_context *context)
 {
     (void)arch;
-    if (context->kind == VTD_KIND_SCALABLE)
+    if (context->kind == VTD_KIND_NOT_PRESENT)
+        apply_not_present(x, context);
+    else if (context->kind == VTD_KIND_SCALABLE)
         apply_scalable(x, context);
     else
         apply_legacy(x, context);
@@ -241,6 +252,10 @@ static enum iom_vtd_fault check_width(const struct iom_vtd_config *config, const
 
 void vtd_apply_pasid(const struct iom_arch *arch, struct iom_xlate *x, const struct iom_context *context)
 {
+    if (context->kind == VTD_KIND_NOT_PRESENT) {
+        apply_not_present(x, context);
+        return;
+    }
     uint64_t kept = x->context.attributes & VTD_KEEP;
     uint32_t substream = x->context.substream;
     x->context = *context;
@@ -274,6 +289,7 @@ void vtd_apply_leaf(const struct iom_arch *arch, struct iom_xlate *x, const stru
 {
     uint64_t output = leaf->output | iom_low_bits(x->address, leaf->size_log2);
     if (vtd_is_interrupt_address(output)) {
+        x->context.node = leaf->node;
         vtd_refuse_translation(x, x->context.kind == VTD_KIND_LEGACY ? IOM_VTD_FAULT_INTERRUPT_OUTPUT
                                                                      : IOM_VTD_FAULT_SM_INTERRUPT_ADDRESS);
         return;
@@ -341,6 +357,8 @@ void vtd_enter(const struct iom_arch *arch, const struct iom_view *view, struct 
     x->next = IOM_LOOKUP_CONTEXT;
     x->context.attributes = 0;
     x->context.kind = VTD_KIND_NONE;
+    x->context.node = 0;
+    x->leaf.node = 0;
 
     // Requests without PASID to the interrupt window never reach DMA remapping (3.14). Writes are
     // interrupts; a translation request is told to use the address untranslated; reads have no meaning.
@@ -380,6 +398,16 @@ void vtd_key(const struct iom_arch *arch, const struct iom_view *view, const str
         key->substream = x->context.substream;
 }
 
+// Caching mode: a page that was not present. In legacy mode the reason follows from what is asked now.
+static void refuse_page(struct iom_xlate *x, const struct iom_leaf *leaf)
+{
+    enum iom_vtd_fault reason = VTD_REASON(leaf->attributes);
+    if (x->context.kind == VTD_KIND_LEGACY)
+        reason = x->flags & IOM_REQ_WRITE ? IOM_VTD_FAULT_WRITE : IOM_VTD_FAULT_READ;
+    x->context.node = leaf->node;
+    vtd_refuse_translation(x, reason);
+}
+
 bool vtd_use(const struct iom_arch *arch, const struct iom_view *view, struct iom_xlate *x,
              const struct iom_tag *tag, const void *payload)
 {
@@ -395,8 +423,14 @@ bool vtd_use(const struct iom_arch *arch, const struct iom_view *view, struct io
     }
     const struct iom_leaf *leaf = payload;
     uint8_t needed = vtd_needed_permissions(x);
-    if (needed & (uint8_t)~vtd_cached_permissions(vtd_config(arch), leaf->attributes, x->context.attributes))
-        return false;
+    if (needed &
+        (uint8_t)~vtd_cached_permissions(vtd_config(arch), leaf->attributes, x->context.attributes)) {
+        // A page that was not present grants nothing, so the usual case pays nothing for this.
+        if (VTD_REASON(leaf->attributes) == IOM_VTD_FAULT_NONE)
+            return false;
+        refuse_page(x, leaf);
+        return true;
+    }
     vtd_apply_leaf(arch, x, leaf);
     return true;
 }

@@ -11,8 +11,6 @@
 
 // GCMD bits that are levels (their status bit follows) and those that are one-time commands.
 #define GCMD_LEVELS (IOM_VTD_GCMD_TE | IOM_VTD_GCMD_QIE | IOM_VTD_GCMD_IRE | IOM_VTD_GCMD_CFI)
-#define CCMD_READ_ONLY UINT64_C(0x1800000000000000)  ///< CAIG
-#define IOTLB_READ_ONLY UINT64_C(0x0600000000000000) ///< IAIG
 #define QUEUE_OFFSET_MASK UINT64_C(0x7fff0)
 #define IQA_WRITABLE (IOM_VTD_POINTER | IOM_VTD_IQA_DW | IOM_VTD_IQA_QS_MASK)
 #define PQA_WRITABLE (IOM_VTD_POINTER | IOM_VTD_IQA_QS_MASK)
@@ -114,12 +112,6 @@ uint64_t vtd_read(const struct iom_arch *arch, const void *opaque, uint32_t offs
 
 // ---- commands ------------------------------------------------------------------------------------
 
-static uint32_t queue_doorbell(const struct vtd_state *state)
-{
-    bool runs = (state->gsts & IOM_VTD_GCMD_QIE) != 0 && !(state->fsts & IOM_VTD_FSTS_IQE);
-    return runs && state->iqh != state->iqt ? 1u << IOM_ACTION_DOORBELL : 0;
-}
-
 static uint32_t write_command(const struct iom_vtd_config *config, struct vtd_state *state, uint32_t value)
 {
     uint32_t actions = 0;
@@ -137,16 +129,16 @@ static uint32_t write_command(const struct iom_vtd_config *config, struct vtd_st
         state->pending ^= IOM_VTD_GCMD_TE;
     if ((value & IOM_VTD_GCMD_SRTP) || (changed & IOM_VTD_GCMD_TE))
         actions |= 1u << IOM_ACTION_UPDATE_VIEW;
+    if ((value & IOM_VTD_GCMD_SRTP) && IOM_VTD_CAP_ESRTPS(config->cap))
+        actions |= vtd_flush_for_root(state);
 
     if ((changed & IOM_VTD_GCMD_QIE) && IOM_VTD_ECAP_QI(config->ecap)) {
         state->gsts ^= IOM_VTD_GCMD_QIE;
-        if (state->gsts & IOM_VTD_GCMD_QIE)
-            actions |= queue_doorbell(state);
-        else
-            state->iqh = 0; // 11.4.9.1: the head is cleared when the queue is disabled
+        actions |= vtd_queue_switched(config, state);
     }
     if (IOM_VTD_ECAP_IR(config->ecap)) {
         state->gsts ^= changed & (IOM_VTD_GCMD_IRE | IOM_VTD_GCMD_CFI);
+        // With CAP.ESIRTPS this flushes the interrupt entry cache, which is not modelled.
         if (value & IOM_VTD_GCMD_SIRTP) {
             state->irta_latched = state->irta;
             state->gsts |= IOM_VTD_GCMD_SIRTP;
@@ -158,21 +150,17 @@ static uint32_t write_command(const struct iom_vtd_config *config, struct vtd_st
 
 void vtd_action_done(const struct iom_arch *arch, void *opaque, enum iom_register_action action)
 {
-    (void)arch;
     struct vtd_state *state = opaque;
-    if (action == IOM_ACTION_UPDATE_VIEW) {
-        state->gsts |= state->pending & IOM_VTD_GCMD_SRTP;
+    if (action == IOM_ACTION_INVALIDATE) {
+        vtd_invalidations_done(vtd_config(arch), state);
+    } else if (action == IOM_ACTION_UPDATE_VIEW) {
         state->gsts ^= state->pending & IOM_VTD_GCMD_TE;
+        state->pending &= ~IOM_VTD_GCMD_TE;
+        // A root pointer that flushes is set when the flush is over.
+        if ((state->invalidations_asked | state->invalidations_begun) & VTD_INVALIDATE_ROOT)
+            return;
+        state->gsts |= state->pending & IOM_VTD_GCMD_SRTP;
         state->pending = 0;
-    } else if (action == IOM_ACTION_INVALIDATE) {
-        // Actual granularity is the requested one: CAIG (60:59) from CIRG (62:61), IAIG (58:57) from
-        // IIRG (61:60).
-        if (state->ccmd & IOM_VTD_CCMD_ICC)
-            state->ccmd = (state->ccmd & ~(IOM_VTD_CCMD_ICC | CCMD_READ_ONLY)) | iom_bits(state->ccmd, 62, 61)
-                                                                                     << 59;
-        if (state->iotlb & IOM_VTD_IOTLB_IVT)
-            state->iotlb = (state->iotlb & ~(IOM_VTD_IOTLB_IVT | IOTLB_READ_ONLY)) |
-                           iom_bits(state->iotlb, 61, 60) << 57;
     }
 }
 
@@ -202,8 +190,7 @@ static uint32_t write_32(const struct iom_vtd_config *config, struct vtd_state *
     case IOM_VTD_GCMD:
         return write_command(config, state, value);
     case IOM_VTD_FSTS:
-        vtd_fault_status_clear(state, value);
-        return value & IOM_VTD_FSTS_IQE ? queue_doorbell(state) : 0;
+        return vtd_queue_resumed(config, state, vtd_fault_status_clear(state, value));
     case IOM_VTD_FECTL:
         write_event_control(&state->fectl, value);
         break;
@@ -217,7 +204,7 @@ static uint32_t write_32(const struct iom_vtd_config *config, struct vtd_state *
         state->feuaddr = value;
         break;
     case IOM_VTD_ICS:
-        state->ics &= ~(value & 1u);
+        vtd_completion_clear(state, value);
         break;
     case IOM_VTD_IECTL:
         write_event_control(&state->iectl, value);
@@ -252,12 +239,6 @@ static uint32_t write_32(const struct iom_vtd_config *config, struct vtd_state *
     return 0;
 }
 
-static uint32_t start_invalidation(uint64_t *reg, uint64_t read_only, uint64_t start, uint64_t value)
-{
-    *reg = (value & ~read_only) | (*reg & read_only);
-    return value & start ? 1u << IOM_ACTION_INVALIDATE : 0;
-}
-
 // 8-byte registers; `mask` selects the bytes written. Returns false if there is none at `offset`.
 static bool write_64(const struct iom_vtd_config *config, struct vtd_state *state, uint32_t offset,
                      uint64_t mask, uint64_t value, uint32_t *actions)
@@ -273,8 +254,8 @@ static bool write_64(const struct iom_vtd_config *config, struct vtd_state *stat
         return true;
     }
     if (offset == config->derived.iotlb_offset + 8) {
-        *actions = start_invalidation(&state->iotlb, IOTLB_READ_ONLY, IOM_VTD_IOTLB_IVT & mask,
-                                      (state->iotlb & ~mask) | (value & mask));
+        *actions = vtd_write_iotlb(config, state, (state->iotlb & ~mask) | (value & mask),
+                                   (mask & IOM_VTD_IOTLB_IVT) != 0);
         return true;
     }
     switch (offset) {
@@ -282,12 +263,12 @@ static bool write_64(const struct iom_vtd_config *config, struct vtd_state *stat
         state->rtaddr = ((state->rtaddr & ~mask) | (value & mask)) & RTADDR_WRITABLE;
         break;
     case IOM_VTD_CCMD:
-        *actions = start_invalidation(&state->ccmd, CCMD_READ_ONLY, IOM_VTD_CCMD_ICC & mask,
-                                      (state->ccmd & ~mask) | (value & mask));
+        *actions =
+            vtd_write_ccmd(state, (state->ccmd & ~mask) | (value & mask), (mask & IOM_VTD_CCMD_ICC) != 0);
         break;
     case IOM_VTD_IQT:
         state->iqt = ((state->iqt & ~mask) | (value & mask)) & QUEUE_OFFSET_MASK;
-        *actions = queue_doorbell(state);
+        *actions = vtd_queue_changed(config, state);
         break;
     case IOM_VTD_IQA:
         state->iqa = ((state->iqa & ~mask) | (value & mask)) & IQA_WRITABLE;

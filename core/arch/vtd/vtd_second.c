@@ -159,7 +159,7 @@ static void entry_read(const struct iom_arch *arch, struct iom_walk *walk)
     uint64_t entry = at->entry = walk->data[0];
     // 1. An entry that grants neither reading nor writing is not present.
     if (!(entry & (IOM_VTD_SS_READ | IOM_VTD_SS_WRITE))) {
-        vtd_walk_refuse(walk, missing_reason(walk));
+        vtd_walk_not_present(arch, walk, missing_reason(walk));
         return;
     }
     // 2. Reserved fields, among them large pages that are not supported.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The software side of VT-d: creation, domains and their mappings, start-up registers. Attachments are
-// in vtd_devices.c, the page tables themselves in vtd_page_table.c.
+// in vtd_devices.c, the page tables themselves in vtd_page_table.c, the invalidation queue in vtd_commands.c.
 #include <stdlib.h>
 
 #include "core/arch/vtd/vtd_tables_internal.h"
@@ -262,29 +262,37 @@ static bool find(const struct iom_software *software, uint32_t domain, uint64_t 
 
 // ---- start-up ------------------------------------------------------------------------------------
 
+// A write to the global command register that sets `bit`; `levels` are the bits that must stay as they are.
+static struct iom_register_write command(uint32_t bit, uint32_t levels)
+{
+    return (struct iom_register_write){.offset = IOM_VTD_GCMD,
+                                       .bytes = 4,
+                                       .value = bit | levels,
+                                       .poll_offset = IOM_VTD_GSTS,
+                                       .poll_bytes = 4,
+                                       .poll_mask = bit,
+                                       .poll_value = bit};
+}
+
 static size_t startup(const struct iom_software *software, struct iom_register_write *list, size_t capacity)
 {
     uint64_t mode = vtd_is_scalable(software) ? IOM_VTD_TTM_SCALABLE : IOM_VTD_TTM_LEGACY;
-    const struct iom_register_write writes[] = {
-        {.offset = IOM_VTD_RTADDR,
-         .bytes = 8,
-         .value = software->root_table | mode << IOM_VTD_RTADDR_TTM_SHIFT},
-        {.offset = IOM_VTD_GCMD,
-         .bytes = 4,
-         .value = IOM_VTD_GCMD_SRTP,
-         .poll_offset = IOM_VTD_GSTS,
-         .poll_bytes = 4,
-         .poll_mask = IOM_VTD_GCMD_SRTP,
-         .poll_value = IOM_VTD_GCMD_SRTP},
-        {.offset = IOM_VTD_GCMD,
-         .bytes = 4,
-         .value = IOM_VTD_GCMD_TE,
-         .poll_offset = IOM_VTD_GSTS,
-         .poll_bytes = 4,
-         .poll_mask = IOM_VTD_GCMD_TE,
-         .poll_value = IOM_VTD_GCMD_TE},
-    };
-    size_t count = sizeof writes / sizeof writes[0];
+    struct iom_register_write writes[6];
+    size_t count = 0;
+    uint32_t levels = 0;
+    if (software->queue_log2 != 0) {
+        vtd_doorbell(software, 0, &writes[count++]);
+        writes[count++] = (struct iom_register_write){
+            .offset = IOM_VTD_IQA, .bytes = 8, .value = vtd_queue_address(software)};
+        writes[count++] = command(IOM_VTD_GCMD_QIE, levels);
+        levels |= IOM_VTD_GCMD_QIE;
+    }
+    writes[count++] =
+        (struct iom_register_write){.offset = IOM_VTD_RTADDR,
+                                    .bytes = 8,
+                                    .value = software->root_table | mode << IOM_VTD_RTADDR_TTM_SHIFT};
+    writes[count++] = command(IOM_VTD_GCMD_SRTP, levels);
+    writes[count++] = command(IOM_VTD_GCMD_TE, levels);
     for (size_t i = 0; i < count && i < capacity; i++)
         list[i] = writes[i];
     return count;
@@ -301,4 +309,10 @@ const struct iom_software_ops iom_vtd_software_ops = {
     .unmap = unmap,
     .find = find,
     .startup = startup,
+    .attachment = vtd_attachment,
+    .set_queue = vtd_set_queue,
+    .queue_registers = vtd_queue_registers,
+    .doorbell = vtd_doorbell,
+    .encode_flush = vtd_encode_flush,
+    .encode_sync = vtd_encode_sync,
 };

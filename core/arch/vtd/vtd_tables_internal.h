@@ -2,7 +2,8 @@
 //
 // What the software side keeps: domains with their page tables, devices with their PASID tables.
 //
-// Shared by vtd_tables.c (creation, domains, mappings) and vtd_devices.c (attachments).
+// Shared by vtd_tables.c (creation, domains, mappings), vtd_devices.c (attachments) and vtd_commands.c (the
+// invalidation queue).
 #ifndef IOM_CORE_ARCH_VTD_TABLES_INTERNAL_H
 #define IOM_CORE_ARCH_VTD_TABLES_INTERNAL_H
 
@@ -23,11 +24,13 @@ struct vtd_domain_block {
 
 struct vtd_pasid_table {
     uint64_t address;
-    uint64_t present; ///< bit n: entry n
+    uint64_t present;    ///< bit n: entry n
+    uint16_t domain[64]; ///< of the entries present
 };
 
 struct vtd_device {
     bool present;                        ///< context entry present
+    uint16_t domain;                     ///< of the context entry, legacy mode
     uint32_t attached;                   ///< PASID entries present
     uint64_t directory;                  ///< address of the PASID directory, 0 = none yet
     struct vtd_pasid_table *pasid_table; ///< by directory index, host memory, null until first used
@@ -43,6 +46,8 @@ struct iom_software {
     struct iom_vtd_software_settings settings;
     const struct iom_vtd_config *config;
     uint64_t root_table;
+    uint64_t queue_base;
+    uint8_t queue_log2; ///< log2 of the queue's bytes, 0 = no queue
     struct vtd_bus *bus[VTD_FAN];
     struct vtd_domain_block *domains[VTD_FAN];
 };
@@ -73,5 +78,16 @@ void vtd_begin_call(struct iom_software *software);
 enum iom_software_result vtd_attach(struct iom_software *software, uint32_t source, uint32_t pasid,
                                     uint32_t domain, enum iom_software_kind kind);
 enum iom_software_result vtd_detach(struct iom_software *software, uint32_t source, uint32_t pasid);
+bool vtd_attachment(const struct iom_software *software, uint32_t source, uint32_t pasid, uint32_t *domain);
+
+enum iom_software_result vtd_set_queue(struct iom_software *software, uint64_t base, unsigned size_log2);
+void vtd_queue_registers(const struct iom_software *software, struct iom_queue_registers *registers);
+void vtd_doorbell(const struct iom_software *software, uint32_t tail, struct iom_register_write *write);
+enum iom_software_result vtd_encode_flush(const struct iom_software *software, const struct iom_flush *flush,
+                                          uint64_t words[IOM_COMMAND_WORDS]);
+enum iom_software_result vtd_encode_sync(const struct iom_software *software, const struct iom_sync *sync,
+                                         uint64_t words[IOM_COMMAND_WORDS]);
+/// What the invalidation queue address register is set to.
+uint64_t vtd_queue_address(const struct iom_software *software);
 
 #endif

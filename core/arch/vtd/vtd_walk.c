@@ -63,6 +63,7 @@ void vtd_walk_finish(const struct iom_arch *arch, struct iom_walk *walk)
     const struct iom_walk_stage *last = has_second ? second : first;
 
     memset(leaf, 0, sizeof *leaf);
+    leaf->node = walk->node;
     leaf->attributes =
         (has_first ? first->attributes : VTD_RIGHTS_FS) | (has_second ? second->attributes : VTD_RIGHTS_SS);
     // The entry covers the smaller of the two pages; its base lies in the last stage's page.
@@ -82,6 +83,24 @@ void vtd_walk_finish(const struct iom_arch *arch, struct iom_walk *walk)
     // A page that is refused (interrupt window, no permission) is not kept.
     walk->fill.valid = walk->x.outcome == IOM_OUTCOME_ADDRESS;
     vtd_walk_done(walk);
+}
+
+// 6.1 (caching mode): remembered as one page of the request's address, as narrow as an invalidation of what
+// software makes present can be.
+void vtd_walk_not_present(const struct iom_arch *arch, struct iom_walk *walk, enum iom_vtd_fault reason)
+{
+    vtd_walk_refuse(walk, reason);
+    if (!IOM_VTD_CAP_CM(vtd_config(arch)->cap))
+        return;
+    struct iom_leaf *leaf = &walk->fill.payload.leaf;
+    memset(leaf, 0, sizeof *leaf);
+    leaf->node = walk->node;
+    leaf->attributes = (uint64_t)reason << VTD_REASON_SHIFT;
+    leaf->size_log2 = IOM_PAGE_LOG2;
+    vtd_iotlb_key(arch, &walk->x, &walk->fill.tag);
+    walk->fill.tag.address = iom_align_down(walk->x.address, IOM_PAGE_LOG2);
+    walk->fill.tag.size_log2 = IOM_PAGE_LOG2;
+    walk->fill.valid = true;
 }
 
 static void walk_start(const struct iom_arch *arch, const struct iom_view *view, struct iom_walk *walk)
@@ -135,4 +154,8 @@ const struct iom_arch_ops iom_vtd_ops = {
     .view = vtd_view,
     .action_done = vtd_action_done,
     .record = vtd_record,
+    .next_invalidation = vtd_next_invalidation,
+    .queue = vtd_queue,
+    .decode = vtd_decode,
+    .queue_event = vtd_queue_event,
 };

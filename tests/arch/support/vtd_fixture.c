@@ -83,8 +83,12 @@ void vtd_register_write(struct vtd_fixture *fixture, uint32_t offset, unsigned b
         iom_vtd_ops.view(&fixture->arch, fixture->state, &fixture->view);
         iom_vtd_ops.action_done(&fixture->arch, fixture->state, IOM_ACTION_UPDATE_VIEW);
     }
-    if (actions >> IOM_ACTION_INVALIDATE & 1)
+    if (actions >> IOM_ACTION_INVALIDATE & 1) {
+        struct iom_invalidation invalidation;
+        while (iom_vtd_ops.next_invalidation(&fixture->arch, fixture->state, &invalidation))
+            continue;
         iom_vtd_ops.action_done(&fixture->arch, fixture->state, IOM_ACTION_INVALIDATE);
+    }
 }
 
 uint64_t vtd_register_read(const struct vtd_fixture *fixture, uint32_t offset, unsigned bytes)

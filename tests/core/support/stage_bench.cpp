@@ -195,7 +195,9 @@ void StageBench::listen(uint32_t inputs)
         world.on(i,
                  [this](iom_cycle now, iom_msg *msg) { answered_[reinterpret_cast<iom_dma *>(msg)] = now; });
     world.on(inputs, [this](iom_cycle now, iom_msg *msg) {
+        const auto *control = reinterpret_cast<const iom_control *>(msg);
         acknowledged.push_back(now);
+        acks.push_back({now, control->removed, control->cookie});
         iom_msg_release(msg);
     });
     world.on(port_of_walks(), [this](iom_cycle now, iom_msg *msg) {
@@ -284,11 +286,11 @@ void StageBench::warm(std::initializer_list<uint64_t> pages, uint32_t source)
 
 // ---- walks --------------------------------------------------------------------------------------------
 
-void StageBench::map(uint64_t page, uint64_t offset, uint8_t permissions)
+void StageBench::map(uint64_t page, uint64_t offset, uint8_t permissions, uint8_t size_log2)
 {
     iom_leaf leaf = {};
     leaf.output = page + offset;
-    leaf.size_log2 = 12;
+    leaf.size_log2 = size_log2;
     leaf.permissions = permissions;
     pages_[page] = leaf;
 }
@@ -299,13 +301,17 @@ void StageBench::finish_walk(iom_walk &walk) const
     walk.fill.valid = false;
     key(nullptr, nullptr, &walk.x, &walk.fill.tag);
     if (walk.what == IOM_LOOKUP_IOTLB) {
-        auto page = pages_.find(iom_align_down(walk.x.address, 12));
-        if (page == pages_.end()) {
+        auto page = pages_.upper_bound(walk.x.address);
+        if (page != pages_.begin())
+            --page;
+        else
+            page = pages_.end();
+        if (page == pages_.end() || iom_align_down(walk.x.address, page->second.size_log2) != page->first) {
             refuse(&walk.x, toy_fault_walk);
             return;
         }
         walk.fill.tag.address = page->first;
-        walk.fill.tag.size_log2 = 12;
+        walk.fill.tag.size_log2 = page->second.size_log2;
         walk.fill.payload.leaf = page->second;
     } else {
         walk.fill.tag.size_log2 = 64;
@@ -373,6 +379,37 @@ void StageBench::invalidate(iom_cycle arrival, uint64_t page)
         message->invalidation.part[0].match.first = page;
         message->invalidation.part[0].match.last = page + IOM_PAGE_BYTES - 1;
     }
+}
+
+void StageBench::invalidate_range(iom_cycle arrival, uint32_t targets, uint64_t first, uint64_t last,
+                                  uint64_t cookie)
+{
+    iom_control *message = control(arrival);
+    message->op = IOM_CONTROL_INVALIDATE;
+    message->cookie = cookie;
+    message->invalidation.parts = 1;
+    message->invalidation.part[0].targets = targets;
+    message->invalidation.part[0].match.fields = IOM_TAG_ADDRESS;
+    message->invalidation.part[0].match.first = first;
+    message->invalidation.part[0].match.last = last;
+}
+
+void StageBench::drain(iom_cycle arrival, bool reads, bool writes, uint64_t cookie)
+{
+    iom_control *message = control(arrival);
+    message->op = IOM_CONTROL_DRAIN;
+    message->cookie = cookie;
+    message->drain_reads = reads;
+    message->drain_writes = writes;
+}
+
+iom_cycle StageBench::acknowledged_in(uint64_t cookie) const
+{
+    for (const Acknowledgement &ack : acks) {
+        if (ack.cookie == cookie)
+            return ack.arrival - 1;
+    }
+    return IOM_NEVER;
 }
 
 } // namespace bench

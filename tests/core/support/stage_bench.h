@@ -72,7 +72,8 @@ class StageBench
 
     // ---- walks: answered `walk_cycles` after their arrival at the walker, or by hand ---------------------
     /// Page of the toy's tables; identity mapping plus `offset`.
-    void map(uint64_t page, uint64_t offset, uint8_t permissions = IOM_PERM_READ | IOM_PERM_WRITE);
+    void map(uint64_t page, uint64_t offset, uint8_t permissions = IOM_PERM_READ | IOM_PERM_WRITE,
+             uint8_t size_log2 = 12);
     struct Walk {
         iom_cycle arrived;
         uint32_t what;
@@ -98,7 +99,19 @@ class StageBench
     /// Invalidation of one page in the IOTLB, or (page == all_pages) of everything in all caches.
     static constexpr uint64_t all_pages = UINT64_MAX;
     void invalidate(iom_cycle arrival, uint64_t page);
+    /// Invalidation of the range in the caches of `targets`.
+    void invalidate_range(iom_cycle arrival, uint32_t targets, uint64_t first, uint64_t last,
+                          uint64_t cookie = 0);
+    void drain(iom_cycle arrival, bool reads, bool writes, uint64_t cookie = 0);
+    struct Acknowledgement {
+        iom_cycle arrival;
+        uint32_t removed;
+        uint64_t cookie;
+    };
     std::vector<iom_cycle> acknowledged; ///< arrivals of acknowledgements
+    std::vector<Acknowledgement> acks;   ///< the same in full
+    /// Cycle in which the stage acknowledged the control message with this cookie, IOM_NEVER if it did not.
+    iom_cycle acknowledged_in(uint64_t cookie) const;
 
     std::vector<std::pair<iom_cycle, iom_fault>> faults; ///< arrivals of fault reports
 

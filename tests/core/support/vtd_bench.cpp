@@ -50,6 +50,7 @@ iom_vtd_config vtd_config(bool five_levels, iom_tagging tagging)
     features.first_stage_5level = five_levels;
     features.pasid = features.rid_pasid = features.coherent = features.snoop_control = true;
     features.queued_invalidation = features.page_selective = features.set_root_flushes = true;
+    features.device_tlb = features.drain_reads = features.drain_writes = true;
     iom_vtd_config config = {};
     const char *error = iom_vtd_capabilities(&features, &config.cap, &config.ecap);
     require(error == nullptr, error == nullptr ? "" : error);
@@ -90,6 +91,9 @@ iom_iommu_config roomy_iommu(uint32_t inputs)
     }
     config.psc.latency_cycles = 1;
     config.psc_lookups_per_cycle = 4;
+    config.queue_prefetch_commands = 8;
+    config.queue_decode_cycles = 1;
+    config.queue_max_in_flight = 16;
     config.memory_queue_depth = 64;
     config.seed = 1;
     return config;
@@ -98,7 +102,7 @@ iom_iommu_config roomy_iommu(uint32_t inputs)
 iom_memory_config roomy_memory()
 {
     iom_memory_config config = {};
-    config.inputs = 2;
+    config.inputs = 3;
     config.latency_cycles = 1;
     config.seed = 1;
     return config;
@@ -120,8 +124,9 @@ VtdBench::VtdBench(const VtdBenchConfig &config)
     require(memory != nullptr, "no memory unit");
     config_.iommu.arch = &arch_;
     config_.iommu.iotlb_tagging = config.tagging;
-    const char *error = iom_iommu_init(&iommu, &config_.iommu, "iommu0", &bench.netlist(),
-                                       iom_memory_input(memory, 0), iom_memory_input(memory, 1));
+    const char *error =
+        iom_iommu_init(&iommu, &config_.iommu, "iommu0", &bench.netlist(), iom_memory_input(memory, 0),
+                       iom_memory_input(memory, 1), iom_memory_input(memory, 2));
     require(error == nullptr, error == nullptr ? "" : error);
     bench.add(iom_memory_unit(memory));
     bench.add(devices.unit());
@@ -198,6 +203,12 @@ void VtdBench::enable()
             iom_vtd_ops.write(&arch_, state, list[i].offset, list[i].bytes, list[i].value);
         if ((actions & 1u << IOM_ACTION_UPDATE_VIEW) != 0)
             iom_vtd_ops.action_done(&arch_, state, IOM_ACTION_UPDATE_VIEW);
+        if ((actions & 1u << IOM_ACTION_INVALIDATE) == 0)
+            continue;
+        iom_invalidation invalidation = {}; // the caches are empty
+        while (iom_vtd_ops.next_invalidation(&arch_, state, &invalidation)) {
+        }
+        iom_vtd_ops.action_done(&arch_, state, IOM_ACTION_INVALIDATE);
     }
     iom_iommu_sync_view(&iommu);
 }

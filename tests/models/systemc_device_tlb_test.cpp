@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A device with device TLB, with and without link, on a VT-d IOMMU whose command queue invalidates its pages
+// all the time: the SystemC kernel, in any partition and any order of evaluation, must agree with the core
+// kernel in every statistic and in the cycle in which every wait completed.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <new>
+#include <sstream>
+#include <stdexcept>
+#include <vector>
+
+#include "core/arch/vtd/vtd.h"
+#include "core/arch/vtd/vtd_tables.h"
+#include "core/device_tlb.h"
+#include "core/iommu.h"
+#include "core/link.h"
+#include "core/memory.h"
+#include "models/systemc/systemc_kernel.h"
+#include "tests/models/support/child_process.h"
+#include "traffic/device.h"
+
+namespace
+{
+
+using namespace iommu_sim;
+
+constexpr uint32_t source = 0x100, domain = 5;
+constexpr uint64_t iova = 0x40000000, frames = 0x800000, queue_base = 0x10000, status_base = 0x20000;
+constexpr unsigned pages = 16, batches = 40;
+constexpr iom_cycle batch_cycles = 250;
+
+/// The processor: rings the doorbell of batch after batch at fixed times.
+class Processor
+{
+  public:
+    Processor()
+    {
+        static const iom_unit_ops ops = {"processor", advance, nullptr, nullptr, nullptr, nullptr, nullptr};
+        iom_pool_init(&pool_, IOM_MSG_MMIO, sizeof(iom_mmio));
+        iom_unit_init(&header.unit, &ops, "processor", &port, 1);
+        iom_port_init(&header.unit, 0, "mmio", true);
+        header.self = this;
+    }
+    ~Processor()
+    {
+        iom_pool_free(&pool_);
+    }
+    Processor(const Processor &) = delete;
+    Processor &operator=(const Processor &) = delete;
+
+    std::vector<iom_register_write> doorbells;
+    iom_port port = {};
+    struct Header {
+        iom_unit unit;
+        Processor *self;
+    } header = {};
+
+  private:
+    static iom_cycle advance(iom_unit *unit, iom_cycle now)
+    {
+        Processor &self = *reinterpret_cast<Header *>(unit)->self;
+        while (iom_port_peek(&self.port, now) != nullptr)
+            iom_msg_release(iom_port_pop(&self.port));
+        if (self.rung_ < self.doorbells.size() && now >= (self.rung_ + 1) * batch_cycles) {
+            auto *mmio = static_cast<iom_mmio *>(iom_pool_take(&self.pool_));
+            const iom_register_write &write = self.doorbells[self.rung_++];
+            mmio->write = true;
+            mmio->offset = write.offset;
+            mmio->bytes = write.bytes;
+            mmio->value = write.value;
+            iom_port_send(&self.port, &mmio->msg, now);
+        }
+        return self.rung_ < self.doorbells.size() ? (self.rung_ + 1) * batch_cycles : IOM_NEVER;
+    }
+    iom_pool pool_ = {};
+    size_t rung_ = 0;
+};
+
+iom_cache_config full(uint32_t entries)
+{
+    iom_cache_config cache = {};
+    cache.entries = cache.ways = entries;
+    cache.policy = IOM_POLICY_LRU;
+    cache.prefer_invalid = true;
+    return cache;
+}
+
+class Platform
+{
+  public:
+    explicit Platform(bool with_link)
+    {
+        iom_netlist_init(&netlist);
+        make_tables();
+        make_units();
+        wire(with_link);
+        fill_queue();
+    }
+    ~Platform()
+    {
+        iom_netlist_free(&netlist);
+        iom_device_destroy(device_);
+        iom_device_tlb_destroy(tlb_);
+        iom_link_destroy(link_);
+        iom_iommu_free(&iommu_);
+        iom_vtd_software_ops.destroy(software_);
+        iom_memory_destroy(memory_);
+        iom_memory_image_destroy(image_);
+    }
+    Platform(const Platform &) = delete;
+    Platform &operator=(const Platform &) = delete;
+
+    /// Runs to the end; every statistic of every unit as text.
+    std::string run(Kernel &kernel)
+    {
+        std::ostringstream text;
+        text << "end " << kernel.run(IOM_NEVER, nullptr) << " at " << kernel.now() << '\n';
+        for (uint32_t u = 0; u < netlist.unit_count; u++) {
+            iom_unit *unit = netlist.units[u];
+            iom_stat_block block = {};
+            for (uint32_t i = 0; unit->ops->stats != nullptr && unit->ops->stats(unit, i, &block); i++)
+                print(text, unit->name, block);
+        }
+        for (unsigned batch = 0; batch < batches; batch++) {
+            uint32_t status = 0;
+            iom_memory_image_read(image_, status_base + 8 * batch, &status, 4);
+            text << "status " << batch << ' ' << status << '\n';
+        }
+        return text.str();
+    }
+    const iom_device_tlb_stats &tlb_stats()
+    {
+        return *iom_device_tlb_stats_of(tlb_);
+    }
+    const iom_command_queue_stats &queue_stats()
+    {
+        return *iom_command_queue_stats_of(iommu_.queue);
+    }
+    iom_netlist netlist = {};
+
+  private:
+    static void require(bool good, const char *what)
+    {
+        if (!good)
+            throw std::runtime_error(what);
+    }
+    static void print(std::ostringstream &text, const char *name, const iom_stat_block &block)
+    {
+        for (uint32_t i = 0; i < block.count; i++) {
+            const char *value = static_cast<const char *>(block.values) + block.infos[i].offset;
+            text << name << '.' << block.infos[i].name << ' ';
+            if (block.infos[i].kind != IOM_STAT_HISTOGRAM) {
+                text << *reinterpret_cast<const uint64_t *>(value) << '\n';
+                continue;
+            }
+            const auto &histogram = *reinterpret_cast<const iom_histogram *>(value);
+            text << histogram.count << ' ' << histogram.sum << ' ' << histogram.maximum << '\n';
+        }
+    }
+    static bool take_table(void *context, unsigned size_log2, uint64_t *address)
+    {
+        auto &self = *static_cast<Platform *>(context);
+        const uint64_t bytes = uint64_t{1} << size_log2;
+        *address = self.free_ = iom_div_ceil(self.free_, bytes) * bytes;
+        self.free_ += bytes;
+        return true;
+    }
+    static bool store(void *context, const iom_store *store)
+    {
+        iom_memory_image_write(static_cast<Platform *>(context)->image_, store->address, &store->value,
+                               store->bytes);
+        return true;
+    }
+    void make_tables()
+    {
+        iom_vtd_features features = {};
+        features.guest_address_bits = 48;
+        features.domain_bits = 16;
+        features.second_stage_levels = 1u << 4;
+        features.max_address_mask = 9;
+        features.fault_records = 4;
+        features.coherent = features.queued_invalidation = features.page_selective = features.device_tlb =
+            true;
+        require(iom_vtd_capabilities(&features, &vtd_.cap, &vtd_.ecap) == nullptr, "capabilities");
+        vtd_.haw_bits = 39;
+        require(iom_vtd_config_finish(&vtd_) == nullptr, "configuration");
+        arch_ = {&iom_vtd_ops, &vtd_, 0};
+        image_ = iom_memory_image_create();
+        require(image_ != nullptr && iom_memory_image_add_range(image_, 0, 0xffffff), "memory");
+        iom_vtd_software_settings settings = iom_vtd_software_defaults(IOM_VTD_MODE_LEGACY);
+        settings.device_tlb = true;
+        const iom_software_config config = {&arch_, &settings};
+        const iom_software_host host = {this, take_table, store, nullptr};
+        const iom_software_ops &ops = iom_vtd_software_ops;
+        software_ = ops.create(&config, &host, nullptr);
+        require(software_ != nullptr, "tables");
+        require(ops.set_queue(software_, queue_base, 12) == IOM_SOFTWARE_OK, "queue");
+        require(ops.attach(software_, source, IOM_NO_PASID, domain, IOM_SOFTWARE_TRANSLATE) ==
+                    IOM_SOFTWARE_OK,
+                "attach");
+        for (unsigned i = 0; i < pages; i++)
+            require(ops.map(software_, domain, iova + i * 0x1000, frames + i * 0x2000, 12,
+                            IOM_PERM_READ | IOM_PERM_WRITE, nullptr) == IOM_SOFTWARE_OK,
+                    "map");
+    }
+    void make_units()
+    {
+        iom_memory_config memory = {};
+        memory.inputs = 3;
+        memory.latency_cycles = 30;
+        memory.bytes_per_cycle = 16;
+        memory_ = iom_memory_create(&memory, image_, "memory");
+        iom_iommu_config config = {};
+        config.arch = &arch_;
+        config.wiring = IOM_WIRING_CHAINED;
+        config.inputs = 1;
+        config.hop_cycles = 1;
+        config.pcie_ordering = true;
+        config.front_latency_cycles = 2;
+        config.front_lookups_per_cycle = 1;
+        for (unsigned which = 0; which < IOM_LOOKUP_COUNT; which++) {
+            config.lookup[which].cache = full(8);
+            config.lookup[which].latency_cycles = 2;
+            config.lookups_per_cycle[which] = 1;
+        }
+        config.stage_queue_depth = config.walk_queue_depth = config.memory_queue_depth = 4;
+        config.miss_entries = config.merges_per_entry = 4;
+        config.hit_under_miss = config.squash_walks = true;
+        config.walkers = 2;
+        config.step_cycles = 1;
+        for (unsigned level = 2; level <= 4; level++)
+            config.psc.cache[1][level] = full(4);
+        config.psc.latency_cycles = config.psc_lookups_per_cycle = 1;
+        config.queue_prefetch_commands = 4;
+        config.queue_decode_cycles = 2;
+        config.queue_max_in_flight = 4;
+        config.ats_devices = 1;
+        config.ats_streams = &source;
+        const char *error = iom_iommu_init(&iommu_, &config, "iommu0", &netlist, iom_memory_input(memory_, 0),
+                                           iom_memory_input(memory_, 1), iom_memory_input(memory_, 2));
+        require(error == nullptr, error);
+        iom_device_tlb_config tlb = {};
+        tlb.stream = source;
+        tlb.cache = full(8);
+        tlb.latency_cycles = 2;
+        tlb.lookups_per_cycle = 1;
+        tlb.outstanding = 4;
+        tlb.merges_per_request = 2;
+        tlb.queue_depth = 2;
+        tlb.invalidate.method = IOM_INVALIDATE_SCAN;
+        tlb.invalidate.entries_per_cycle = 2;
+        tlb.invalidate.blocking = true;
+        tlb.use_size = tlb.squash = true;
+        tlb_ = iom_device_tlb_create(&tlb, "device_tlb");
+        require(tlb_ != nullptr && memory_ != nullptr, "units");
+        iom_generator_config generator = {};
+        generator.kind = IOM_GENERATOR_UNIFORM;
+        generator.source = source;
+        generator.base_iova = iova;
+        generator.window_bytes = pages * 0x1000;
+        generator.request_bytes = 64;
+        generator.read_ppm = IOM_PPM / 2;
+        iom_device_config device = {};
+        device.outstanding = 12;
+        device.requests = 3000;
+        device_ = iom_device_create(&device, iom_generator_create(&generator, 3, "nic", nullptr), "nic");
+        require(device_ != nullptr, "device");
+    }
+    void connect(iom_port *requester, iom_port *responder, iom_cycle latency, uint32_t depth)
+    {
+        const iom_link_config link = {latency, latency, 1, depth};
+        require(iom_netlist_connect(&netlist, requester, responder, &link), "connection");
+    }
+    void wire(bool with_link)
+    {
+        bool ok = true;
+        for (iom_unit *unit : {iom_memory_unit(memory_), iom_device_tlb_unit(tlb_), iom_device_unit(device_),
+                               &processor_.header.unit})
+            ok = ok && iom_netlist_add(&netlist, unit);
+        require(ok, "netlist");
+        connect(&processor_.port, iom_register_unit_mmio(iommu_.registers), 20, 0);
+        connect(iom_device_port(device_), iom_device_tlb_port(tlb_, IOM_DEVICE_TLB_DEVICE), 1, 4);
+        iom_port *host = iom_device_tlb_port(tlb_, IOM_DEVICE_TLB_HOST);
+        iom_port *invalidate = iom_device_tlb_port(tlb_, IOM_DEVICE_TLB_INVALIDATE);
+        if (with_link) {
+            const iom_link_unit_config config = {8, 24};
+            link_ = iom_link_create(&config, "link");
+            require(link_ != nullptr && iom_netlist_add(&netlist, iom_link_unit(link_)), "link");
+            connect(host, iom_link_device_port(link_), 1, 4);
+            connect(iom_link_invalidate_port(link_), invalidate, 1, 0);
+            host = iom_link_host_port(link_);
+            invalidate = iom_link_fanout_port(link_);
+        }
+        connect(host, iom_iommu_input(&iommu_, 0), 40, 4);
+        connect(iom_iommu_ats_port(&iommu_, 0), invalidate, 40, 0);
+    }
+    // Bring-up without time; then batches of commands, whose doorbells the processor rings.
+    void fill_queue()
+    {
+        const iom_software_ops &ops = iom_vtd_software_ops;
+        iom_register_write list[16];
+        const size_t count = ops.startup(software_, list, 16);
+        void *state = iom_register_unit_state(iommu_.registers);
+        for (size_t i = 0; i < count; i++) {
+            if ((iom_vtd_ops.write(&arch_, state, list[i].offset, list[i].bytes, list[i].value) &
+                 1u << IOM_ACTION_UPDATE_VIEW) != 0)
+                iom_vtd_ops.action_done(&arch_, state, IOM_ACTION_UPDATE_VIEW);
+        }
+        iom_iommu_sync_view(&iommu_);
+        uint32_t tail = 0;
+        for (unsigned batch = 0; batch < batches; batch++) {
+            iom_flush flush = {};
+            flush.domain = domain;
+            flush.source = source;
+            flush.iova = iova + batch * 7 % pages * 0x1000;
+            flush.kind = IOM_FLUSH_IOTLB_PAGES;
+            uint64_t words[IOM_COMMAND_WORDS] = {};
+            put(tail, ops.encode_flush(software_, &flush, words), words);
+            flush.kind = batch % 4 == 3 ? IOM_FLUSH_DEVICE_ALL : IOM_FLUSH_DEVICE_PAGES;
+            put(tail, ops.encode_flush(software_, &flush, words), words);
+            iom_sync sync = {};
+            sync.write_status = true;
+            sync.address = status_base + 8 * batch;
+            sync.status = batch + 1;
+            put(tail, ops.encode_sync(software_, &sync, words), words);
+            processor_.doorbells.emplace_back();
+            ops.doorbell(software_, tail, &processor_.doorbells.back());
+        }
+    }
+    void put(uint32_t &tail, iom_software_result encoded, const uint64_t *words)
+    {
+        iom_queue_registers queue = {};
+        iom_vtd_software_ops.queue_registers(software_, &queue);
+        require(encoded == IOM_SOFTWARE_OK, "command");
+        iom_memory_image_write(image_, queue_base + tail, words, queue.command_bytes);
+        tail = (tail + queue.command_bytes) % queue.capacity_bytes;
+    }
+
+    iom_vtd_config vtd_ = {};
+    iom_arch arch_ = {};
+    iom_memory_image *image_ = nullptr;
+    iom_memory *memory_ = nullptr;
+    iom_software *software_ = nullptr;
+    iom_iommu iommu_ = {};
+    iom_device_tlb *tlb_ = nullptr;
+    iom_link *link_ = nullptr;
+    iom_device *device_ = nullptr;
+    Processor processor_;
+    uint64_t free_ = 0x100000;
+};
+
+class SystemcDeviceTlb : public testing::TestWithParam<bool>
+{
+};
+
+TEST_P(SystemcDeviceTlb, both_kernels_agree)
+{
+    Platform platform(GetParam());
+    CoreKernel core(platform.netlist);
+    const std::string expected = platform.run(core);
+    EXPECT_EQ(expected.rfind("end 0 ", 0), 0u) << core.explain(); // idle
+    // Something went on.
+    EXPECT_EQ(platform.queue_stats().waits_completed, batches);
+    EXPECT_EQ(platform.tlb_stats().invalidations, batches);
+    EXPECT_GT(platform.tlb_stats().invalidated, batches / 2);
+    EXPECT_GT(platform.tlb_stats().squashed, 0u);
+    EXPECT_GT(platform.tlb_stats().hits, 500u);
+    EXPECT_NE(expected.find("status " + std::to_string(batches - 1) + ' ' + std::to_string(batches) + '\n'),
+              std::string::npos);
+    for (unsigned modules : {0u, 1u, 3u}) { // 0: one per unit
+        for (bool shuffle : {false, true}) {
+            SCOPED_TRACE(std::to_string(modules) + (shuffle ? " shuffled" : ""));
+            EXPECT_EQ(in_child([&] {
+                          Platform other(GetParam());
+                          Partition parts = modules == 0 ? partition_by_unit(other.netlist)
+                                                         : partition_into(other.netlist, modules);
+                          SystemcKernel kernel(other.netlist, parts, 1000);
+                          if (shuffle)
+                              kernel.shuffle(5);
+                          std::string found = other.run(kernel);
+                          return kernel.payloads_in_use() == 0 ? found : "payloads leaked";
+                      }),
+                      expected);
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Wiring, SystemcDeviceTlb, testing::Values(false, true),
+                         [](const testing::TestParamInfo<bool> &wiring) {
+                             return std::string(wiring.param ? "with_link" : "without_link");
+                         });
+
+} // namespace
