@@ -164,7 +164,7 @@ static void take_acknowledgements(struct iom_fanout *self, iom_cycle now)
             } else {
                 self->removed += ack->removed;
                 if (ack->op == IOM_CONTROL_INVALIDATE)
-                    report_executed(self, i, ack);
+                    report_executed(self, i, ack, now);
                 if (--self->unacknowledged == 0)
                     end_current(self, now);
             }

@@ -20,8 +20,9 @@
 //   result known at c + latency + sum of the latencies of the look-ups taken
 //   a miss leaves for the walker at that time; the walk's response arriving in cycle f is filled in f
 //   (hits from f + 1), its requests go on in f with what remains to be looked up; the latency of the stage
-//   itself is not spent again. With replay_after_fill they look up again, from f + 1 on. Requests that go
-//   on or look up again are taken up before those of the inputs and count against lookups_per_cycle
+//   itself is not spent again. With replay_after_fill they look up again, from f + 1 on (not the one that
+//   walked, if the fill does not serve it: it takes the result). Requests that go on or look up again are
+//   taken up before those of the inputs and count against lookups_per_cycle
 //   a request that finds the miss table full, or an entry that takes no more, waits in its input (which is
 //   tried again when a walk is over), the slot of the input is free once its request has been taken up
 //

@@ -167,8 +167,10 @@ void iom_tracker_completed(struct iom_tracker *tracker, iom_cycle now, uint8_t i
 /// From now on obligations end only with iom_tracker_reported (a driver is modelled).
 void iom_tracker_expect_driver(struct iom_tracker *tracker);
 /// The driver has told its caller that [first, last] of `domain` of IOMMU `iommu` is gone (unmap returned;
-/// under a lazy policy: the flush that releases the addresses returned). first = 0, last = UINT64_MAX: all of
-/// it, as after a change of attachment. `stream` IOM_ANY_STREAM: any device of the domain.
+/// under a lazy policy: the flush that releases the addresses returned). Addresses are those that devices
+/// use, in nested translation those of the first stage. first = 0, last = UINT64_MAX: all of it, as after a
+/// change of attachment, or of second-stage pages below a first stage. `stream` IOM_ANY_STREAM: any device of
+/// the domain.
 void iom_tracker_reported(struct iom_tracker *tracker, iom_cycle now, uint8_t iommu, uint32_t domain,
                           uint32_t stream, uint64_t first, uint64_t last);
 #define IOM_ANY_STREAM UINT32_MAX

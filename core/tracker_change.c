@@ -105,7 +105,8 @@ static void change_node(struct iom_tracker *tracker, uint32_t index, void *conte
         return;
     }
     const struct iom_track_obligation *before = &tracker->obligations[mark];
-    if (mark == change->obligation || (before->commanded == IOM_NEVER && iom_min_u64(before->reported, before->partly) == IOM_NEVER) ||
+    if (mark == change->obligation ||
+        (before->commanded == IOM_NEVER && iom_min_u64(before->reported, before->partly) == IOM_NEVER) ||
         tracker->nodes[index].first_holder == 0)
         return;
     need_obligation(tracker, change, index);

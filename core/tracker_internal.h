@@ -120,7 +120,7 @@ struct iom_track_obligation {
     bool open;    ///< in the list of its region
     bool fresh;   ///< waits for the next completion
     bool missed;  ///< was found missing
-    bool whole;   ///< scope is not an address range (contexts, nested results)
+    bool whole;   ///< scope is not an address range (contexts)
 };
 
 /// A copy that an obligation asks to remove.
@@ -160,10 +160,10 @@ struct iom_track_reported {
 struct iom_track_invalidation {
     struct iom_invalidation what;
     iom_cycle begun, ended;
-    uint64_t begun_sequence, ended_sequence; ///< invalidations that had ended, this one included
-    uint64_t removed;    ///< entries
-    uint64_t good;       ///< of these: whose sources had not changed
-    uint32_t first_paid; ///< copies it covers
+    uint64_t begun_sequence, ended_sequence; ///< places in the order of fills, begins and ends
+    uint64_t removed;                        ///< entries
+    uint64_t good;                           ///< of these: whose sources had not changed
+    uint32_t first_paid;                     ///< copies it covers
     uint8_t iommu;
     bool used;
     bool paid;      ///< covers a copy
@@ -245,7 +245,7 @@ struct iom_tracker {
     uint32_t active_count;
     struct iom_track_invalidation *history; ///< ring
     uint64_t history_count;
-    uint64_t sequence;               ///< invalidations ended so far, orders fills against them
+    uint64_t sequence;               ///< invalidations begun and ended so far, orders fills against them
     struct iom_track_activity fills; ///< by sequence
     struct iom_track_activity walks; ///< by cycle
 
@@ -402,6 +402,9 @@ enum iom_track_verdict iom_track_compare_entry(struct iom_tracker *tracker, uint
 
 // tracker_invalidation.c
 
+/// Is an invalidation under way that began after cycle `created` and covers the entry?
+bool iom_track_is_under_way(const struct iom_tracker *tracker, iom_cycle created,
+                            const struct iom_track_cache *cache, const struct iom_tag *tag);
 /// An entry has been removed by an invalidation; `good`: its sources had not changed.
 void iom_track_count_removed(struct iom_tracker *tracker, const struct iom_track_cache *cache,
                              const struct iom_tag *tag, bool good);

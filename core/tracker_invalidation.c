@@ -4,7 +4,8 @@
 // completions and the driver's reports mean for the changes before them.
 //
 // An invalidation is a duplicate if each of its parts lies within an earlier one that had ended when it
-// began, and since then nothing in its scope was changed, filled or was being walked. Fills and walks are
+// began, and since then nothing in its scope was changed, filled or was being walked. If the earlier one was
+// still under way, it counts if it ends first, and "since then" is since it began. Fills and walks are
 // noted by domain and region of addresses, hashed: what is not sure is not called a duplicate. A walk under
 // way shows only when it ends, so the verdict waits (IOM_TRACK_HISTORY invalidations, or the end of the run).
 #include <string.h>
@@ -124,15 +125,33 @@ void iom_track_filled(struct iom_tracker *tracker, const struct iom_track_cache 
          tracker->sequence + 1);
 }
 
-// A whole-space part (contexts) has no range; nested results are not found by the range of either stage.
-static bool part_is_quiet(const struct iom_tracker *tracker, const struct iom_cache_match *match,
-                          const struct iom_track_invalidation *since, uint64_t sequence)
+// Has nothing happened in a scope since `earlier` could first have been carried out, as far as
+// `invalidation` can tell?
+static bool is_quiet(const struct iom_tracker *tracker, const struct iom_track_invalidation *invalidation,
+                     const struct iom_track_invalidation *earlier, bool known, uint32_t identifier,
+                     bool ranged, uint64_t first, uint64_t last)
 {
-    bool known = (match->fields & IOM_TAG_DOMAIN) != 0;
-    bool ranged = (match->fields & IOM_TAG_ADDRESS) != 0;
-    return latest(&tracker->fills, known, match->tag.domain, ranged, match->first, match->last) <= sequence &&
-           latest(&tracker->walks, known, match->tag.domain, ranged, match->first, match->last) <=
-               since->ended;
+    bool overlap = earlier->ended_sequence > invalidation->begun_sequence;
+    uint64_t sequence = overlap ? earlier->begun_sequence : earlier->ended_sequence;
+    iom_cycle cycle = overlap ? earlier->begun : earlier->ended;
+    return latest(&tracker->fills, known, identifier, ranged, first, last) <= sequence &&
+           latest(&tracker->walks, known, identifier, ranged, first, last) <= cycle;
+}
+
+// A whole-space part (contexts) has no range; nested results are not found by the range of either stage.
+static bool part_is_quiet(const struct iom_tracker *tracker,
+                          const struct iom_track_invalidation *invalidation,
+                          const struct iom_track_invalidation *earlier, const struct iom_cache_match *match)
+{
+    return is_quiet(tracker, invalidation, earlier, (match->fields & IOM_TAG_DOMAIN) != 0, match->tag.domain,
+                    (match->fields & IOM_TAG_ADDRESS) != 0, match->first, match->last);
+}
+
+// Of two that overlap, the one begun first is never the repetition.
+static bool may_repeat(const struct iom_track_invalidation *invalidation,
+                       const struct iom_track_invalidation *earlier)
+{
+    return earlier->iommu == invalidation->iommu && earlier->what.id < invalidation->what.id;
 }
 
 static bool part_repeats(const struct iom_tracker *tracker, const struct iom_track_invalidation *invalidation,
@@ -142,12 +161,13 @@ static bool part_repeats(const struct iom_tracker *tracker, const struct iom_tra
     for (uint64_t back = 1; back <= kept; back++) {
         uint64_t number = tracker->history_count - back;
         const struct iom_track_invalidation *earlier = &tracker->history[number % IOM_TRACK_HISTORY];
-        if (earlier->iommu != invalidation->iommu)
+        if (!may_repeat(invalidation, earlier))
             continue;
         for (unsigned i = 0; i < earlier->what.parts; i++) {
             const struct iom_invalidation_part *outer = &earlier->what.part[i];
-            if ((part->targets & ~outer->targets) == 0 && fields_within(&part->match, &outer->match))
-                return part_is_quiet(tracker, &part->match, earlier, number + 1);
+            if ((part->targets & ~outer->targets) == 0 && fields_within(&part->match, &outer->match) &&
+                part_is_quiet(tracker, invalidation, earlier, &part->match))
+                return true;
         }
     }
     return false;
@@ -161,14 +181,12 @@ static bool device_repeats(const struct iom_tracker *tracker,
     for (uint64_t back = 1; back <= kept; back++) {
         uint64_t number = tracker->history_count - back;
         const struct iom_track_invalidation *earlier = &tracker->history[number % IOM_TRACK_HISTORY];
-        if (earlier->iommu != invalidation->iommu || !earlier->what.has_device ||
-            !device_within(device, &earlier->what.device))
-            continue;
         bool ranged = device->has_pasid ? !device->global : true;
-        return latest(&tracker->fills, true, device->stream, ranged, device->first, device->last) <=
-                   number + 1 &&
-               latest(&tracker->walks, true, device->stream, ranged, device->first, device->last) <=
-                   earlier->ended;
+        if (may_repeat(invalidation, earlier) && earlier->what.has_device &&
+            device_within(device, &earlier->what.device) &&
+            is_quiet(tracker, invalidation, earlier, true, device->stream, ranged, device->first,
+                     device->last))
+            return true;
     }
     return false;
 }
@@ -356,7 +374,13 @@ void iom_tracker_begin(struct iom_tracker *tracker, iom_cycle now, uint8_t iommu
     count_recent(tracker);
     uint32_t place = take_active(tracker);
     struct iom_track_invalidation *at = &tracker->active[place];
-    *at = (struct iom_track_invalidation){.what = *invalidation, .begun = now, .iommu = iommu, .used = true};
+    *at = (struct iom_track_invalidation){
+        .what = *invalidation,
+        .begun = now,
+        .begun_sequence = ++tracker->sequence,
+        .iommu = iommu,
+        .used = true,
+    };
     tracker->stats.invalidations++;
     pay(tracker, place);
     at->repeats = !at->paid && repeats(tracker, at);
@@ -412,10 +436,12 @@ static void retire(struct iom_tracker *tracker, const struct iom_track_invalidat
         count_good(tracker, slot);
     *slot = *invalidation;
     slot->counting = true;
-    slot->candidate = slot->repeats && slot->removed == 0;
+    // What a register write implies is not software's doing.
+    bool useless = !slot->paid && slot->removed == 0 && slot->what.source != IOM_SOURCE_IMPLIED;
+    slot->candidate = useless && slot->repeats;
     tracker->candidates += slot->candidate;
     tracker->history_count++;
-    if (!slot->candidate && !slot->paid && slot->removed == 0)
+    if (useless && !slot->candidate)
         decide(tracker, slot, false);
 }
 
@@ -431,12 +457,25 @@ void iom_tracker_ended(struct iom_tracker *tracker, iom_cycle now, uint8_t iommu
     invalidation->ended = now;
     remove_paid(tracker, invalidation, IOM_TRACKED_WALK, timed_out ? IOM_NEVER : now);
     invalidation->used = false;
-    tracker->sequence++;
+    // One that was under way when this one began may have ended by now.
+    invalidation->repeats = invalidation->repeats || (!invalidation->paid && repeats(tracker, invalidation));
+    invalidation->ended_sequence = ++tracker->sequence;
     if (timed_out) {
         tracker->stats.timed_out++;
         return;
     }
     retire(tracker, invalidation);
+}
+
+bool iom_track_is_under_way(const struct iom_tracker *tracker, iom_cycle created,
+                            const struct iom_track_cache *cache, const struct iom_tag *tag)
+{
+    for (uint32_t i = 0; i < tracker->active_count; i++) {
+        const struct iom_track_invalidation *invalidation = &tracker->active[i];
+        if (invalidation->used && invalidation->begun > created && covers(invalidation, cache, tag))
+            return true;
+    }
+    return false;
 }
 
 void iom_track_count_removed(struct iom_tracker *tracker, const struct iom_track_cache *cache,
@@ -512,8 +551,8 @@ static void report_list(struct iom_tracker *tracker, uint32_t region, const stru
     for (uint32_t index = tracker->regions[region], next; index != 0; index = next) {
         const struct iom_track_obligation *at = &tracker->obligations[index];
         next = at->next;
-        // Contexts and nested results have no range that a range could be compared with; a change of
-        // contexts is reported as "everything".
+        // Contexts have no range that a range could be compared with; their change is reported as
+        // "everything".
         if (at->iommu == report->iommu && at->created < report->at && at->copies != 0 &&
             at->origin == IOM_WRITE_SOFTWARE &&
             report_concerns(report, at->domain, at->stream, at->first, at->last, at->whole))

@@ -271,9 +271,11 @@ void iom_track_owe(struct iom_tracker *tracker, uint32_t obligation, uint32_t ho
         .node = node,
         .domain = domain,
         .cache = (uint16_t)number,
-        .late = at->commanded != IOM_NEVER || at->reported != IOM_NEVER,
-        .reported = at->partly != IOM_NEVER && iom_track_reported_at(tracker, obligation, domain, IOM_ANY_STREAM,
-                                                                     tag->address) != IOM_NEVER,
+        .late = at->commanded != IOM_NEVER || at->reported != IOM_NEVER ||
+                iom_track_is_under_way(tracker, at->created, tracker->caches[number], tag),
+        .reported =
+            at->partly != IOM_NEVER &&
+            iom_track_reported_at(tracker, obligation, domain, IOM_ANY_STREAM, tag->address) != IOM_NEVER,
     };
     if (known == 0)
         tracker->holders[holder].copy = index;

@@ -19,7 +19,7 @@ benchmark=$root/build/release/dma-benchmark
 
 say "DMA per second, best of $repeats"
 for load in hits miss13 miss71; do
-    for shape in core systemc3 systemc chained; do
+    for shape in core tracked systemc3 systemc chained; do
         "$benchmark" "$load" "$shape" "$requests" "$repeats"
     done
 done
@@ -32,7 +32,7 @@ instructions() {
 
 say "instructions per DMA (valgrind)"
 for load in hits miss13 miss71; do
-    for shape in core systemc3; do
+    for shape in core tracked systemc3; do
         few=$(instructions "$load" "$shape" 20000)
         many=$(instructions "$load" "$shape" 60000)
         printf '%-7s %-9s %6d instructions/DMA\n' "$load" "$shape" $(((many - few) / 40000))

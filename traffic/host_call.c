@@ -202,6 +202,15 @@ static bool tables_stage(struct iom_host *host, struct iom_host_thread *thread, 
     return true;
 }
 
+// A table that another thread has put in on the way to this one's page may still be on its way to memory: the
+// call returns when the walker can see the page.
+static void note_others(struct iom_host *host, struct iom_host_thread *thread)
+{
+    for (uint32_t i = 0; i < host->thread_count; i++)
+        thread->behind[i] = host->threads[i].stores.tail;
+    thread->step.wait = true;
+}
+
 static bool write_back_stage(struct iom_host *host, struct iom_host_thread *thread, iom_cycle now)
 {
     if (host->config.coherent || (iom_host_op_of(thread)->options & IOM_HOST_NO_WRITE_BACK) != 0)
@@ -209,6 +218,8 @@ static bool write_back_stage(struct iom_host *host, struct iom_host_thread *thre
     uint64_t lines = iom_host_write_back(host, thread, thread->call_serial, 0, 0, now);
     iom_host_begin_step(thread, IOM_STEP_LEAVE, IOM_HOST_PART_TABLE);
     thread->step.until = now + iom_host_ticks(host, lines * host->config.costs.write_back_cycles);
+    if (is_map(iom_host_op_of(thread)->kind))
+        note_others(host, thread);
     return true;
 }
 

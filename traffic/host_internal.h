@@ -65,7 +65,7 @@ struct iom_host_queue {
 
 enum iom_host_step_kind {
     IOM_STEP_SPEND,    ///< until `until`
-    IOM_STEP_LEAVE,    ///< stores have left
+    IOM_STEP_LEAVE,    ///< stores have left; `wait`: and those of others that were queued before (`behind`)
     IOM_STEP_FENCE,    ///< stores are acknowledged
     IOM_STEP_LOCK,     ///< lock `index`
     IOM_STEP_SUBMIT,   ///< the batch; `wait`: spin until complete
@@ -161,6 +161,7 @@ struct iom_host_thread {
     struct iom_store_queue stores;
     uint64_t call_serial; ///< of its stores in the processor's cache
     uint64_t *awaited;    ///< per event
+    uint64_t *behind;     ///< per thread: the stores it had queued when this one wrote its tables back
     uint32_t in_flight;   ///< DMA
     bool mmio_wait;       ///< a register access is under way
     iom_cycle lock_asked;

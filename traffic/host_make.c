@@ -217,9 +217,11 @@ static bool make_threads(struct iom_host *host)
         thread->batch = zeroed((size_t)host->config.batch * IOM_COMMAND_WORDS, sizeof *thread->batch);
         thread->found = zeroed(host->config.attachments, sizeof *thread->found);
         thread->awaited = zeroed(host->config.event_count, sizeof *thread->awaited);
+        thread->behind = zeroed(host->thread_count, sizeof *thread->behind);
         iom_store_queue_init(&thread->stores, &host->ports[IOM_HOST_PORT_MEMORY],
                              iom_max_u64(host->config.costs.store_cycles, 1));
-        if (thread->batch == NULL || thread->found == NULL || thread->awaited == NULL)
+        if (thread->batch == NULL || thread->found == NULL || thread->awaited == NULL ||
+            thread->behind == NULL)
             return false;
     }
     return true;
@@ -365,6 +367,7 @@ static void free_thread(struct iom_host_thread *thread)
     free(thread->batch);
     free(thread->found);
     free(thread->awaited);
+    free(thread->behind);
 }
 
 void iom_host_destroy(struct iom_host *host)

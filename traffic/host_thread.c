@@ -101,6 +101,24 @@ static bool access_register(struct iom_host *host, struct iom_host_thread *threa
     return false;
 }
 
+// Sends stores; others may wait for them, in front of a walker that does not snoop.
+static iom_cycle pump(struct iom_host *host, struct iom_host_thread *thread, iom_cycle now)
+{
+    uint64_t before = thread->stores.head;
+    iom_cycle next = iom_store_queue_pump(&thread->stores, now);
+    host->progress = host->progress || (!host->config.coherent && thread->stores.head != before);
+    return next;
+}
+
+static bool others_have_left(const struct iom_host *host, const struct iom_host_thread *thread)
+{
+    for (uint32_t i = 0; i < host->thread_count; i++) {
+        if (host->threads[i].stores.head < thread->behind[i])
+            return false;
+    }
+    return true;
+}
+
 static bool advance_step(struct iom_host *host, struct iom_host_thread *thread, iom_cycle now)
 {
     struct iom_host_step *step = &thread->step;
@@ -108,8 +126,9 @@ static bool advance_step(struct iom_host *host, struct iom_host_thread *thread, 
     case IOM_STEP_SPEND:
         return reached(thread, step->until, now);
     case IOM_STEP_LEAVE:
-        iom_store_queue_pump(&thread->stores, now);
-        return iom_store_queue_all_left(&thread->stores) && reached(thread, step->until, now);
+        pump(host, thread, now);
+        return iom_store_queue_all_left(&thread->stores) && (!step->wait || others_have_left(host, thread)) &&
+               reached(thread, step->until, now);
     case IOM_STEP_FENCE:
         return iom_store_queue_pending(&thread->stores) == 0 && reached(thread, step->until, now);
     case IOM_STEP_LOCK:
@@ -144,7 +163,7 @@ void iom_host_run_thread(struct iom_host *host, struct iom_host_thread *thread, 
             break;
         host->progress = true;
     }
-    iom_cycle send = iom_store_queue_pump(&thread->stores, now);
+    iom_cycle send = pump(host, thread, now);
     if (send != IOM_NEVER)
         iom_host_wake_at(thread, iom_max_u64(send, now + 1));
 }

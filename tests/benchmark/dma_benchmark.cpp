@@ -10,6 +10,7 @@
 //          miss13   147 pages: 13 % of the look-ups miss
 //          miss71   441 pages: 71 % miss
 //   SHAPE  core     timing wheel, one group
+//          tracked  the same with the hazard tracker; the others run without it
 //          systemc3 three modules: traffic, IOMMU, memory
 //          systemc  a module for each unit, fused wiring
 //          chained  a module for each unit, each cache a unit of its own
@@ -32,9 +33,10 @@ using namespace iommu_sim;
 namespace
 {
 
-SystemConfig benchmark_config(uint64_t pages, bool chained)
+SystemConfig benchmark_config(uint64_t pages, bool chained, bool tracked)
 {
     SystemConfig config;
+    config.tracker.enabled = tracked;
     config.name = "benchmark";
     config.iommu.wiring = chained ? Wiring::chained : Wiring::fused;
     config.iotlb.entries = config.iotlb.ways = 128;
@@ -68,7 +70,7 @@ Partition three_modules(const iom_netlist &netlist)
 
 std::unique_ptr<Kernel> make_kernel(const std::string &shape, const iom_netlist &netlist)
 {
-    if (shape == "core")
+    if (shape == "core" || shape == "tracked")
         return std::make_unique<CoreKernel>(netlist);
     Partition partition = shape == "systemc3" ? three_modules(netlist) : partition_by_unit(netlist);
     return std::make_unique<SystemcKernel>(netlist, partition, 1000);
@@ -76,8 +78,9 @@ std::unique_ptr<Kernel> make_kernel(const std::string &shape, const iom_netlist 
 
 int usage()
 {
-    std::fputs("usage: dma-benchmark hits|miss13|miss71 core|systemc3|systemc|chained REQUESTS [REPEATS]\n",
-               stderr);
+    std::fputs(
+        "usage: dma-benchmark hits|miss13|miss71 core|tracked|systemc3|systemc|chained REQUESTS [REPEATS]\n",
+        stderr);
     return 2;
 }
 
@@ -91,11 +94,12 @@ int main(int argc, char **argv)
     uint64_t requests = std::strtoull(argv[3], nullptr, 10);
     unsigned repeats = argc > 4 ? static_cast<unsigned>(std::strtoul(argv[4], nullptr, 10)) : 1;
     uint64_t pages = which == "hits" ? 64 : which == "miss13" ? 147 : which == "miss71" ? 441 : 0;
-    bool known = shape == "core" || shape == "systemc3" || shape == "systemc" || shape == "chained";
+    bool known = shape == "core" || shape == "tracked" || shape == "systemc3" || shape == "systemc" ||
+                 shape == "chained";
     if (pages == 0 || !known || requests == 0 || repeats == 0)
         return usage();
 
-    System system(benchmark_config(pages, shape == "chained"));
+    System system(benchmark_config(pages, shape == "chained", shape == "tracked"));
     std::unique_ptr<Kernel> kernel = make_kernel(shape, system.netlist());
     system.stop_at_completed(UINT64_MAX);
     kernel->run(IOM_NEVER - 1, system.stop_flag()); // bring-up

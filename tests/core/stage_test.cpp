@@ -358,6 +358,33 @@ TEST(Stage, replay_after_fill_without_a_cache_uses_the_result)
     EXPECT_EQ(b.walks.size(), 1u);
 }
 
+// A translation request may ask for more than the page grants: it is told what it may do, which no entry can
+// tell it. It takes the walk's own result, where looking up again would lead to the next walk, for ever.
+TEST(Stage, replay_after_fill_that_cannot_serve_the_request_uses_the_result)
+{
+    iom_stage_config config = iotlb_stage(1);
+    config.replay_after_fill = true;
+    StageBench b(config);
+    b.map(page_a, moved, IOM_PERM_READ);
+    iom_dma *asks_more = b.send(0, 100, dev, page_a, IOM_REQ_TRANSLATE | IOM_REQ_WRITE);
+    iom_dma *merged = b.send(0, 101, dev, page_a, IOM_REQ_TRANSLATE | IOM_REQ_WRITE);
+    iom_dma *served = b.send(0, 102, dev, page_a, IOM_REQ_TRANSLATE);
+    b.bench.run_to(2000);
+    const iom_cycle fill = 100 + miss_cycles;
+    EXPECT_EQ(asks_more->translated, fill);
+    EXPECT_EQ(asks_more->x.leaf.permissions, IOM_PERM_READ);
+    // Those that joined look up again: one walks for itself, one is served.
+    EXPECT_EQ(b.walks.size(), 2u);
+    EXPECT_EQ(merged->x.leaf.permissions, IOM_PERM_READ);
+    EXPECT_EQ(merged->translated, fill + 1 + 3 + 1 + 20 + 1);
+    EXPECT_EQ(served->translated, fill + 2 + 3);
+    EXPECT_EQ(b.stats().replays, 2u);
+    for (const iom_dma *dma : {asks_more, merged, served}) {
+        EXPECT_EQ(dma->x.outcome, IOM_OUTCOME_ADDRESS);
+        EXPECT_NE(b.answered(dma), IOM_NEVER);
+    }
+}
+
 // ---- several look-ups in one stage --------------------------------------------------------------------
 
 TEST(Stage, look_ups_are_taken_one_after_the_other_in_one_go)

@@ -21,6 +21,7 @@
 #include "core/arch/vtd/vtd_tables.h"
 #include "core/psc.h"
 #include "core/tracker_report.h"
+#include "core/walk_nodes.h"
 
 namespace iommu_sim
 {
@@ -486,6 +487,7 @@ class MiniIommu
 
     void probe_tables(iom_walk &walk)
     {
+        iom_walk_nodes_stage(tracker, 0, &walk);
         walk.probe.hit_level = 0;
         for (uint8_t level = 2; level <= walk.probe.highest && use_tables; level++) {
             iom_cache *cache = psc[walk.probe.stage - 1u][level];
@@ -534,6 +536,9 @@ class MiniIommu
             fill_tables(*walk);
         }
         bool address = walk->what == IOM_LOOKUP_IOTLB && walk->x.outcome == IOM_OUTCOME_ADDRESS;
+        iom_node all = iom_tracker_join(tracker, walk->outer, walk->node); // of both stages
+        iom_walk_nodes_end(tracker, walk.get());
+        walk->node = all;
         x = walk->x;
         (address ? x.leaf.node : x.context.node) = walk->node;
         if (walk->fill.valid && fills) {
@@ -551,8 +556,9 @@ class MiniIommu
         iom_cache *cache = walk.psc_fill.valid ? psc[walk.psc_fill.stage - 1u][walk.psc_fill.level] : nullptr;
         if (cache == nullptr || !fills)
             return;
-        walk.psc_fill.entry.node = walk.node;
+        walk.psc_fill.entry.node = iom_walk_nodes_fill(tracker, &walk);
         iom_cache_fill(cache, now, &walk.psc_fill.tag, &walk.psc_fill.entry);
+        walks.push_back(walk.psc_fill.entry.node);
     }
 
     void drop_walks()

@@ -145,6 +145,100 @@ TEST_F(Invalidations, DeviceDuplicates)
     EXPECT_EQ(mini.stats().needless, 1u);
 }
 
+TEST_F(Invalidations, OverlappingOnesOfTheSameScopeAreDuplicates)
+{
+    unmap();
+    iom_invalidation one = mini.begin(MiniIommu::of_pages(kDomain, kIova, kIova + 0xfff));
+    mini.now += 1;
+    iom_invalidation two = mini.begin(MiniIommu::of_pages(kDomain, kIova, kIova + 0xfff));
+    mini.now += 2;
+    mini.execute(one);
+    mini.now += 2;
+    mini.end(one);
+    mini.execute(two);
+    mini.now += 2;
+    mini.end(two);
+    mini.finish();
+    EXPECT_EQ(mini.stats().duplicates, 1u) << mini.text();
+    EXPECT_EQ(mini.stats().needless, 0u);
+    EXPECT_EQ(mini.first(IOM_FINDING_DUPLICATE).invalidation, 2u);
+}
+
+TEST_F(Invalidations, OverlappingOneWithAFillInBetweenIsNotADuplicate)
+{
+    flush();
+    mini.fills = false;
+    for (bool fill : {false, true}) {
+        const uint64_t duplicates = mini.stats().duplicates;
+        iom_invalidation one = mini.begin(MiniIommu::of_domain(kDomain));
+        mini.now += 1;
+        mini.execute(one);
+        mini.now += 2;
+        mini.fills = fill;
+        mini.access(kIova);
+        iom_invalidation two = mini.begin(MiniIommu::of_domain(kDomain));
+        mini.now += 2;
+        mini.end(one);
+        mini.now += 2;
+        mini.execute(two); // removes what was filled, or else may have stopped a walk
+        mini.now += 2;
+        mini.end(two);
+        EXPECT_EQ(mini.stats().duplicates, duplicates);
+    }
+    mini.finish();
+    EXPECT_EQ(mini.stats().duplicates, 0u) << mini.text();
+    EXPECT_EQ(mini.stats().needless, 3u); // all but the last, which removed what was filled
+}
+
+TEST_F(Invalidations, OverlappingOneIsJudgedByTheOneBegunFirst)
+{
+    // The second one ends first: when it does, nobody knows yet whether the first one ever will.
+    flush();
+    mini.now += 5;
+    iom_invalidation one = mini.begin(MiniIommu::of_contexts());
+    mini.now += 1;
+    iom_invalidation two = mini.begin(MiniIommu::of_contexts());
+    mini.execute(two);
+    mini.now += 2;
+    mini.end(two);
+    mini.execute(one);
+    mini.now += 2;
+    mini.end(one);
+    mini.finish();
+    EXPECT_EQ(mini.stats().duplicates, 0u) << mini.text();
+}
+
+TEST_F(Invalidations, OverlappingOneAfterATimeOutIsNotADuplicate)
+{
+    iom_invalidation one = mini.begin(MiniIommu::of_device(kSource));
+    mini.now += 1;
+    iom_invalidation two = mini.begin(MiniIommu::of_device(kSource));
+    mini.now += 2;
+    mini.end(one, true);
+    mini.execute(two);
+    mini.now += 2;
+    mini.end(two);
+    mini.finish();
+    EXPECT_EQ(mini.stats().duplicates, 0u) << mini.text();
+    EXPECT_EQ(mini.stats().needless, 1u);
+    EXPECT_EQ(mini.stats().timed_out, 1u);
+}
+
+TEST_F(Invalidations, WhatARegisterWriteImpliesIsNobodysWaste)
+{
+    for (uint8_t source : {IOM_SOURCE_IMPLIED, IOM_SOURCE_IMPLIED, IOM_SOURCE_REGISTER}) {
+        iom_invalidation what = MiniIommu::of_domain(kDomain + 1);
+        what.source = source;
+        mini.invalidate(what);
+        mini.now += 1;
+    }
+    mini.finish();
+    EXPECT_EQ(mini.stats().invalidations, 3u);
+    EXPECT_EQ(mini.stats().needless, 0u) << mini.text();
+    EXPECT_EQ(mini.stats().duplicates, 1u) << "software's own one, after the implied ones\n" << mini.text();
+    EXPECT_EQ(mini.first(IOM_FINDING_DUPLICATE).invalidation, 3u);
+}
+
 TEST_F(Invalidations, GoodEntriesRemovedAreCounted)
 {
     for (uint64_t i = 1; i < 8; i++) {

@@ -207,6 +207,33 @@ TEST(Nested, SecondStageChangeReachesNestedEntries)
     EXPECT_EQ(mini.stats().missing_invalidations, 0u) << mini.text();
 }
 
+// Threads that unmap pages of one domain: the return of one speaks for its own pages only.
+TEST(Nested, ReportSpeaksForItsOwnPagesOnly)
+{
+    MiniIommu mini(IOM_VTD_MODE_NESTED, true);
+    mini.attach(kSource, kDomain);
+    for (uint64_t i = 0; i < 2; i++) {
+        mini.map(kDomain, kIova + i * 0x1000, kPage + i * 0x1000);
+        ASSERT_EQ(mini.access(kIova + i * 0x1000).x.outcome, IOM_OUTCOME_ADDRESS);
+    }
+    mini.now += 5;
+    mini.unmap(kDomain, kIova);
+    mini.now += 5;
+    iom_tracker_reported(mini.tracker, mini.now, 0, kDomain, IOM_ANY_STREAM, kIova + 0x1000, kIova + 0x1fff);
+    mini.now += 5;
+    mini.access(kIova);
+    mini.settle();
+    EXPECT_EQ(mini.stats().window_uses, 1u) << mini.text();
+    EXPECT_EQ(mini.stats().hazards, 0u);
+    EXPECT_EQ(mini.stats().missing_invalidations, 0u);
+    iom_tracker_reported(mini.tracker, mini.now, 0, kDomain, IOM_ANY_STREAM, kIova, kIova + 0xfff);
+    mini.now += 1;
+    mini.access(kIova);
+    mini.finish();
+    EXPECT_EQ(mini.stats().hazards, 1u) << mini.text();
+    EXPECT_EQ(mini.stats().missing_invalidations, 1u);
+}
+
 TEST(SecondStage, PasidEntryChangeNeedsItsInvalidation)
 {
     MiniIommu mini(IOM_VTD_MODE_SECOND_STAGE);

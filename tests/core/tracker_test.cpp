@@ -393,6 +393,38 @@ TEST_F(WithDriver, ReportOfAnotherDomainOrRangeDoesNotCount)
     EXPECT_EQ(mini.stats().hazards, 1u);
 }
 
+TEST_F(WithDriver, AnInvalidationUnderWayCoversAnEntryThatComesBeforeItIsCarriedOut)
+{
+    mini.invalidate(MiniIommu::of_domain(kDomain));
+    mini.fills = false;
+    iom_dma walked = mini.translate(kIova);
+    mini.fills = true;
+    iom_tracker_keep(mini.tracker, walked.x.leaf.node);
+    mini.now += 5;
+    mini.unmap(kDomain, kIova); // nobody holds a copy yet
+    mini.now += 5;
+    const iom_invalidation invalidation = mini.begin(MiniIommu::of_domain(kDomain));
+    mini.now += 1;
+    iom_tag tag = {};
+    tag.address = kIova;
+    tag.size_log2 = 12;
+    tag.domain = kDomain;
+    tag.stage = 2;
+    const iom_leaf leaf = walked.x.leaf;
+    iom_cache_fill(mini.caches[MiniIommu::Iotlb], mini.now, &tag, &leaf);
+    iom_tracker_release(mini.tracker, walked.x.leaf.node);
+    mini.visible(walked);
+    mini.now += 2;
+    mini.execute(invalidation);
+    mini.end(invalidation);
+    mini.complete();
+    report(kIova, kIova + 0xfff);
+    EXPECT_NE(mini.access(kIova).x.outcome, IOM_OUTCOME_ADDRESS);
+    mini.finish();
+    EXPECT_EQ(mini.stats().missing_invalidations, 0u) << mini.text();
+    EXPECT_EQ(mini.stats().hazards, 0u) << mini.text();
+}
+
 TEST_F(WithDriver, LandingOfADmaWhoseEntryWasDisplacedIsStillCaught)
 {
     iom_dma dma = mini.translate(kIova, IOM_REQ_WRITE);
@@ -407,6 +439,109 @@ TEST_F(WithDriver, LandingOfADmaWhoseEntryWasDisplacedIsStillCaught)
     mini.finish();
     EXPECT_EQ(mini.stats().late_effects, 1u) << mini.text();
     EXPECT_EQ(mini.stats().missing_invalidations, 0u);
+}
+
+// One device with two PASIDs in two domains; its context entry gets the PASID directory of another device.
+class SeveralDomains : public testing::Test
+{
+  protected:
+    static constexpr uint32_t kLeft = 5, kRight = 6;
+    SeveralDomains() : mini(IOM_VTD_MODE_SECOND_STAGE, true)
+    {
+        for (uint32_t i = 0; i < 2; i++) {
+            mini.attach(kSource, kLeft + i, 33 + i);
+            mini.attach(kOther, 15 + i, 33 + i);
+            mini.map(kLeft + i, kIova, kPage);
+            mini.map(15 + i, kIova, kSecondPage);
+            EXPECT_EQ(use(kLeft + i), kPage);
+        }
+        mini.now += 5;
+        mini.poke(context_of(kSource), mini.peek(context_of(kOther)));
+        mini.now += 5;
+        iom_invalidation context = MiniIommu::of_contexts();
+        context.part[0].targets = IOM_INVALIDATE_CONTEXT;
+        mini.invalidate(context);
+    }
+    uint64_t use(uint32_t domain)
+    {
+        return mini.access(kIova, 0, kSource, 33 + domain - kLeft).x.leaf.output;
+    }
+    void flush(uint32_t domain)
+    {
+        mini.invalidate(
+            MiniIommu::of_domain(domain, IOM_INVALIDATE_PASID | IOM_INVALIDATE_IOTLB | IOM_INVALIDATE_PSC));
+        mini.complete();
+    }
+    void report(uint32_t domain)
+    {
+        iom_tracker_reported(mini.tracker, mini.now, 0, domain, IOM_ANY_STREAM, 0, UINT64_MAX);
+        mini.settle();
+    }
+    // Scalable mode (VT-d 9.2, 9.4): 16 bytes of root entry per bus, 32 bytes of context entry.
+    uint64_t context_of(uint32_t source)
+    {
+        iom_register_write list[16];
+        const size_t count = iom_vtd_software_ops.startup(mini.software, list, 16);
+        uint64_t root = 0;
+        for (size_t i = 0; i < count; i++)
+            root = list[i].offset == 0x20 ? list[i].value : root;
+        const uint64_t table = mini.peek((root & ~uint64_t{0xfff}) + (source >> 8) * 16);
+        return (table & ~uint64_t{0xfff}) + (source & 0x7f) * 32;
+    }
+    MiniIommu mini;
+};
+
+TEST_F(SeveralDomains, ReportOfOneLeavesTheOtherInItsWindow)
+{
+    flush(kRight);
+    report(kRight);
+    EXPECT_EQ(use(kRight), kSecondPage);
+    EXPECT_EQ(use(kLeft), kPage); // legal: nobody was told about this domain
+    mini.settle();
+    EXPECT_EQ(mini.stats().window_uses, 1u) << mini.text();
+    EXPECT_EQ(mini.stats().missing_invalidations, 0u) << mini.text();
+    EXPECT_EQ(mini.stats().window_length.count, 0u);
+    flush(kLeft);
+    report(kLeft);
+    EXPECT_EQ(use(kLeft), kSecondPage);
+    mini.finish();
+    EXPECT_EQ(mini.stats().hazards, 0u) << mini.text();
+    EXPECT_EQ(mini.stats().missing_invalidations, 0u) << mini.text();
+    EXPECT_EQ(mini.stats().window_length.count, 1u);
+}
+
+TEST_F(SeveralDomains, TheForgottenOneIsMissingAtItsOwnReport)
+{
+    flush(kRight);
+    report(kRight);
+    EXPECT_EQ(mini.stats().missing_invalidations, 0u) << mini.text();
+    report(kLeft);
+    EXPECT_EQ(mini.stats().missing_invalidations, 1u) << mini.text();
+    EXPECT_EQ(mini.first(IOM_FINDING_MISSING).entry.domain, kLeft);
+    EXPECT_EQ(use(kLeft), kPage);
+    mini.finish();
+    EXPECT_EQ(mini.stats().hazards, 1u) << mini.text();
+    EXPECT_EQ(mini.stats().missing_invalidations, 1u);
+}
+
+TEST_F(SeveralDomains, TheReportedOneIsMissingAlthoughTheOtherIsNotReported)
+{
+    const iom_cycle reported = mini.now;
+    report(kRight);
+    EXPECT_EQ(mini.stats().missing_invalidations, 1u) << mini.text();
+    EXPECT_EQ(mini.first(IOM_FINDING_MISSING).entry.domain, kRight);
+    EXPECT_EQ(mini.first(IOM_FINDING_MISSING).reported, reported);
+    EXPECT_EQ(use(kRight), kPage);
+    EXPECT_EQ(use(kLeft), kPage);
+    mini.finish();
+    EXPECT_EQ(mini.stats().hazards, 1u) << mini.text();
+    EXPECT_EQ(mini.stats().window_uses, 1u);
+    EXPECT_EQ(mini.stats().missing_invalidations, 1u);
+    EXPECT_GE(mini.count(IOM_FINDING_LATENT), 1u);
+    for (size_t i = 0; i < iom_tracker_finding_count(mini.tracker); i++) {
+        const iom_finding &finding = *iom_tracker_finding(mini.tracker, i);
+        EXPECT_FALSE(finding.kind == IOM_FINDING_LATENT && finding.entry.domain == kLeft) << mini.text();
+    }
 }
 
 } // namespace

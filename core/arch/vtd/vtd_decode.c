@@ -116,9 +116,12 @@ static void set_device_range(struct iom_device_invalidation *device, uint64_t wo
     device->last = device->first | iom_low_bits(UINT64_MAX, size_log2);
 }
 
+// Writes the device sent before its completion reach the IOMMU before the completion does, but are only
+// there: a wait must find them in memory.
 static void decode_device(const uint64_t *words, struct iom_invalidation *result)
 {
     result->has_device = true;
+    result->drain_writes = true;
     result->device.stream = VTD_DESCRIPTOR_SID(words[0]);
     result->device.queue_depth = VTD_DESCRIPTOR_QDEP(words[0]);
     set_device_range(&result->device, words[1], (words[1] & VTD_DEVICE_SIZE) != 0);
@@ -127,6 +130,7 @@ static void decode_device(const uint64_t *words, struct iom_invalidation *result
 static void decode_device_space(const uint64_t *words, struct iom_invalidation *result)
 {
     result->has_device = true;
+    result->drain_writes = true;
     result->device.stream = VTD_DESCRIPTOR_SPACE_SID(words[0]);
     result->device.pasid = VTD_DESCRIPTOR_PASID_OF(words[0]);
     result->device.has_pasid = true;

@@ -319,10 +319,18 @@ void StageBench::finish_walk(iom_walk &walk) const
         walk.fill.payload.context.domain = walk.x.source;
     }
     walk.fill.valid = true;
-    if (!use(nullptr, nullptr, &walk.x, &walk.fill.tag, &walk.fill.payload)) {
-        walk.fill.valid = false;
-        refuse(&walk.x, toy_fault_walk);
+    if (use(nullptr, nullptr, &walk.x, &walk.fill.tag, &walk.fill.payload))
+        return;
+    const iom_leaf &leaf = walk.fill.payload.leaf;
+    if ((walk.x.flags & IOM_REQ_TRANSLATE) != 0 && leaf.permissions != 0) { // told what it may do
+        walk.x.leaf = leaf;
+        walk.x.leaf.output = leaf.output + (walk.x.address - walk.fill.tag.address);
+        walk.x.next = IOM_LOOKUP_DONE;
+        walk.x.outcome = IOM_OUTCOME_ADDRESS;
+        return;
     }
+    walk.fill.valid = false;
+    refuse(&walk.x, toy_fault_walk);
 }
 
 void StageBench::answer_walk(size_t index, iom_cycle arrival)

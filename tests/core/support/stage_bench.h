@@ -6,7 +6,8 @@
 // request begins with (view.extra[0]) and whether translation is on (view.enabled; off: bypass).
 // Addresses with bit 62 set are refused on entry, with bit 61 set denied, with bit 60 set interrupts.
 // A context leads to the IOTLB, or to the PASID look-up for requests with PASID; its domain is the
-// requester's number.
+// requester's number. A translation request that asks for more than the page grants is told by the walk what
+// it may do, and no entry serves it.
 #ifndef IOM_TESTS_CORE_SUPPORT_STAGE_BENCH_H
 #define IOM_TESTS_CORE_SUPPORT_STAGE_BENCH_H
 
