@@ -163,8 +163,10 @@ void Run::print_file(const FileResult &result)
                           << " times (" << mask_rule(mask).condition << ")\n";
         }
     }
-    std::cout << base_name(result.path) << ": " << counts_text(result.passed, result.failed, result.skipped)
-              << std::endl;
+    std::cout << base_name(result.path) << ": " << counts_text(result.passed, result.failed, result.skipped);
+    if (result.stale_uses != 0)
+        std::cout << "; hazard tracker: " << result.stale_uses << " stale uses, as the tables say";
+    std::cout << std::endl;
     for (const std::string &note : result.notes)
         std::cerr << "iommu-sim verify: " << result.path << ": note: unknown field '" << note
                   << "' is not compared\n";
@@ -182,6 +184,7 @@ void Run::play(const std::string &path, const std::vector<TargetVariant> &varian
         total_.failed += result.failed;
         total_.skipped += result.skipped;
         total_.queue_ignored = total_.queue_ignored || result.queue_ignored;
+        total_.stale_uses += result.stale_uses;
         total_.use.add(result.use);
         files_.push_back(std::move(result));
     } catch (const std::runtime_error &problem) {
@@ -273,6 +276,7 @@ nlohmann::ordered_json Run::summary() const
     json["failed"] = total_.failed;
     json["skipped"] = total_.skipped;
     json["queue_compared"] = !total_.queue_ignored;
+    json["stale_uses"] = total_.stale_uses;
     json["masks"] = nlohmann::ordered_json::object();
     for (size_t i = 0; i < mask_count; i++)
         json["masks"][mask_rule(static_cast<Mask>(i)).name] = total_.use.count(static_cast<Mask>(i));
@@ -283,6 +287,7 @@ nlohmann::ordered_json Run::summary() const
         entry["passed"] = file.passed;
         entry["failed"] = file.failed;
         entry["skipped"] = file.skipped;
+        entry["stale_uses"] = file.stale_uses;
         entry["skips"] = file.skips;
         entry["failures"] = nlohmann::ordered_json::array();
         for (const Failure &failure : file.failures)

@@ -124,7 +124,7 @@ Differences Player::compare_tracker(const DmaStep &step, const Observation &got)
         family_.clear_faults(vector_.config, *reference_);
     const bool stale = !same_outcome(step, now, got);
     stale_ = stale_ || stale;
-    result_->stale_uses += stale;
+    result_->stale_uses += stale && *flagged;
     if (stale == *flagged)
         return {};
     return {{"hazard tracker",
@@ -370,6 +370,7 @@ FileResult play_file(const std::string &path, const std::string &filter,
         result.skipped += played.status == Status::skipped;
         result.queue_ignored = result.queue_ignored || played.queue_ignored;
         result.use.add(played.use);
+        result.stale_uses += played.stale_uses;
         if (played.dispute != nullptr)
             result.skips.push_back(vector->id + ": " + played.dispute->name);
         result.failures.insert(result.failures.end(), played.failures.begin(), played.failures.end());

@@ -45,7 +45,7 @@ struct VectorResult {
     std::vector<Failure> failures; ///< one for each variant that deviated
     const Dispute *dispute = nullptr;
     bool queue_ignored = false; ///< a system could not execute the vector's queue commands
-    uint64_t stale_uses = 0;    ///< cached mode: requests served by what the tables do not say any more
+    uint64_t stale_uses = 0;    ///< cached mode, all variants: stale uses, flagged by the hazard tracker
     MaskUse use;
 };
 
@@ -56,6 +56,7 @@ struct FileResult {
     std::string path;
     uint64_t passed = 0, failed = 0, skipped = 0;
     bool queue_ignored = false;
+    uint64_t stale_uses = 0; ///< sum over its vectors
     MaskUse use;
     std::vector<Failure> failures;
     std::vector<std::string> skips; ///< "id: rule"

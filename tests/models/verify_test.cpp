@@ -102,6 +102,39 @@ std::optional<size_t> failing_step(const std::function<void(FakeTarget &)> &chan
 
 } // namespace
 
+// Translation is off: a system without caches passes 0x1000 through; the emulator had 0x5000 cached.
+TEST(VerifyRunner, the_hazard_tracker_must_flag_exactly_the_stale_uses)
+{
+    const Vector vector = parse_vector(
+        R"({"id":"s2","arch":"vtd-test","cfg":{"machine":"vtd","mode":"legacy"},"mem":[],"regs":[],"steps":[
+ {"op":"dma","dev":"0x18","rw":"r","iova":"0x1000","res":{"ok":true,"pa":"0x5000"},
+  "fresh":{"ok":true,"pa":"0x1000"}}]})",
+        "scripted", 1, nullptr);
+    for (const uint64_t reached : {0x5000, 0x1000}) {
+        for (const bool flagged : {false, true}) {
+            const auto make = [&](const VectorConfig &) {
+                auto target = std::make_unique<FakeTarget>();
+                target->caches = true;
+                target->stale = flagged;
+                target->on_dma = [reached](const DmaStep &) {
+                    DmaResult result;
+                    result.completion = Completion::address;
+                    result.pa = reached;
+                    return result;
+                };
+                return target;
+            };
+            const VectorResult result = play_vector(vector, {{"fake", make}}, Mode::cached);
+            const bool stale = reached == 0x5000;
+            EXPECT_EQ(result.failures.empty(), stale == flagged) << reached << flagged;
+            if (stale != flagged) {
+                EXPECT_EQ(result.failures.at(0).differences.at(0).what, "hazard tracker");
+            }
+            EXPECT_EQ(result.stale_uses, stale && flagged ? 1u : 0u);
+        }
+    }
+}
+
 TEST(VerifyRunner, a_system_that_does_what_is_expected_passes)
 {
     const VectorResult result = play_scripted([](FakeTarget &) {});

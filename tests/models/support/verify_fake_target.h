@@ -66,6 +66,10 @@ class FakeTarget : public Target
     {
         return caches;
     }
+    std::optional<bool> stale_use() override
+    {
+        return stale;
+    }
     /// Records a fault as the hardware would.
     void record(uint64_t reason, uint64_t source, uint64_t address, bool write)
     {
@@ -78,6 +82,7 @@ class FakeTarget : public Target
     SparseMemory memory;
     std::map<uint32_t, uint64_t> registers;
     std::function<DmaResult(const DmaStep &)> on_dma;
+    std::optional<bool> stale; ///< what its hazard tracker says
     std::function<void(uint32_t, uint64_t)> on_register;
     unsigned flushes = 0;
     bool queue = false;
