@@ -306,9 +306,3 @@ const struct iom_device_tlb_stats *iom_device_tlb_stats_of(struct iom_device_tlb
     count_entries(tlb);
     return &tlb->stats;
 }
-
-void iom_device_tlb_flush(struct iom_device_tlb *tlb, iom_cycle now)
-{
-    assert(tlb->held == 0);
-    iom_cache_invalidate_all(tlb->cache, now);
-}

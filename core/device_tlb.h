@@ -113,8 +113,6 @@ struct iom_unit *iom_device_tlb_unit(struct iom_device_tlb *tlb);
 struct iom_port *iom_device_tlb_port(struct iom_device_tlb *tlb, enum iom_device_tlb_port port);
 struct iom_cache *iom_device_tlb_cache(struct iom_device_tlb *tlb);
 const struct iom_device_tlb_stats *iom_device_tlb_stats_of(struct iom_device_tlb *tlb);
-/// Empties it outside the simulation; nothing may be under way.
-void iom_device_tlb_flush(struct iom_device_tlb *tlb, iom_cycle now);
 
 #ifdef __cplusplus
 }
