@@ -114,7 +114,7 @@ static void settle_watches(struct iom_memory *memory, iom_cycle now)
 
 // ---- DRAM slots -------------------------------------------------------------------------------------
 
-static void retire_flights(struct iom_memory *memory, iom_cycle now)
+static inline void retire_flights(struct iom_memory *memory, iom_cycle now)
 {
     while (memory->flight_count != 0 && memory->flight[memory->flight_first] <= now) {
         memory->flight_count--;
@@ -123,7 +123,7 @@ static void retire_flights(struct iom_memory *memory, iom_cycle now)
     }
 }
 
-static void add_flight(struct iom_memory *memory, iom_cycle depart)
+static inline void add_flight(struct iom_memory *memory, iom_cycle depart)
 {
     if (memory->config.outstanding == 0)
         return;
@@ -156,6 +156,23 @@ static int32_t find_line(struct iom_memory *memory, const struct iom_msg *msg, i
     return iom_cache_probe(memory->llc, now, &tag);
 }
 
+// A DRAM access begins in `now`; returns when its response departs.
+static inline iom_cycle occupy_dram(struct iom_memory *memory, uint64_t bytes, iom_cycle now)
+{
+    iom_cycle depart = now + iom_unit_ticks(&memory->unit, memory->config.latency_cycles);
+    uint64_t width = memory->config.bytes_per_cycle;
+    if (width != 0) {
+        // Widths are nearly always powers of two: a shift instead of a division on the hot path.
+        bytes = iom_max_u64(bytes, 1);
+        uint64_t beats =
+            memory->width_shift >= 0 ? (bytes + width - 1) >> memory->width_shift : iom_div_ceil(bytes, width);
+        memory->bus_free = now + iom_unit_ticks(&memory->unit, beats);
+        memory->stats.busy_cycles += beats;
+    }
+    add_flight(memory, depart);
+    return depart;
+}
+
 // Counts the access and returns when its response departs.
 static iom_cycle start_access(struct iom_memory *memory, const struct iom_msg *msg, int32_t line,
                               iom_cycle now)
@@ -172,18 +189,7 @@ static iom_cycle start_access(struct iom_memory *memory, const struct iom_msg *m
         iom_cache_fill(memory->llc, now, &tag, NULL);
         memory->stats.llc_misses++;
     }
-    iom_cycle depart = now + iom_unit_ticks(&memory->unit, memory->config.latency_cycles);
-    if (memory->config.bytes_per_cycle != 0) {
-        // Widths are nearly always powers of two: a shift instead of a division on the hot path.
-        uint64_t bytes = iom_max_u64(bytes_of(msg), 1);
-        uint64_t beats = memory->width_shift >= 0
-                             ? (bytes + memory->config.bytes_per_cycle - 1) >> memory->width_shift
-                             : iom_div_ceil(bytes, memory->config.bytes_per_cycle);
-        memory->bus_free = now + iom_unit_ticks(&memory->unit, beats);
-        memory->stats.busy_cycles += beats;
-    }
-    add_flight(memory, depart);
-    return depart;
+    return occupy_dram(memory, bytes_of(msg), now);
 }
 
 static bool dram_ready(const struct iom_memory *memory, iom_cycle now)
@@ -266,56 +272,85 @@ static bool is_write(const struct iom_msg *msg)
     return op == IOM_MEMORY_WRITE || op == IOM_MEMORY_CAS;
 }
 
-static void perform(struct iom_memory *memory, struct iom_msg *msg, bool write, iom_cycle now)
+static void perform_dma(struct iom_memory *memory, struct iom_dma *dma, bool write, iom_cycle now)
 {
+    const struct iom_xlate *x = &dma->x;
     bool error = false;
-    if (is_dma(msg)) {
-        struct iom_dma *dma = (struct iom_dma *)(void *)msg;
-        dma->visible = now;
+    dma->visible = now;
+    if (memory->config.tracker != NULL) {
         iom_tracker_visible(memory->config.tracker, now, dma);
         if (write && dma->data != NULL)
-            iom_tracker_write(memory->config.tracker, now, IOM_WRITE_DMA, dma->x.leaf.output, dma->x.bytes,
+            iom_tracker_write(memory->config.tracker, now, IOM_WRITE_DMA, x->leaf.output, x->bytes,
                               dma->data);
-        memory->stats.dma_bytes += dma->x.bytes;
-        *(write ? &memory->stats.dma_writes : &memory->stats.dma_reads) += 1;
-        if (dma->data == NULL)
-            error = !iom_memory_image_answers(memory->image, dma->x.leaf.output, dma->x.bytes);
-        else if (write)
-            error = !iom_memory_image_write(memory->image, dma->x.leaf.output, dma->data, dma->x.bytes);
-        else
-            error = !iom_memory_image_read(memory->image, dma->x.leaf.output, dma->data, dma->x.bytes);
-        dma->memory_error = error;
-    } else {
-        struct iom_memory_access *access = (struct iom_memory_access *)(void *)msg;
-        if (write) {
-            write_access(memory, access, now);
-        } else {
-            memory->stats.table_reads++;
-            access->error =
-                !iom_memory_image_read(memory->image, access->address, access->data, access->bytes);
-            if (memory->config.tracker != NULL)
-                access->node = iom_tracker_read(memory->config.tracker, now, access->node, access->address,
-                                                access->bytes);
-        }
-        error = access->error;
     }
+    memory->stats.dma_bytes += x->bytes;
+    *(write ? &memory->stats.dma_writes : &memory->stats.dma_reads) += 1;
+    if (dma->data == NULL)
+        error = !iom_memory_image_answers(memory->image, x->leaf.output, x->bytes);
+    else if (write)
+        error = !iom_memory_image_write(memory->image, x->leaf.output, dma->data, x->bytes);
+    else
+        error = !iom_memory_image_read(memory->image, x->leaf.output, dma->data, x->bytes);
+    dma->memory_error = error;
     memory->stats.errors += error;
     if (memory->watch_count != 0 && write)
-        note_change(memory,
-                    is_dma(msg) ? ((struct iom_dma *)(void *)msg)->x.leaf.output
-                                : ((struct iom_memory_access *)(void *)msg)->address,
-                    bytes_of(msg));
+        note_change(memory, x->leaf.output, x->bytes);
+}
+
+static void read_access(struct iom_memory *memory, struct iom_memory_access *access, iom_cycle now)
+{
+    memory->stats.table_reads++;
+    access->error = !iom_memory_image_read(memory->image, access->address, access->data, access->bytes);
+    if (memory->config.tracker != NULL)
+        access->node =
+            iom_tracker_read(memory->config.tracker, now, access->node, access->address, access->bytes);
+    memory->stats.errors += access->error;
+}
+
+static void perform(struct iom_memory *memory, struct iom_msg *msg, bool write, iom_cycle now)
+{
+    struct iom_memory_access *access = (struct iom_memory_access *)(void *)msg;
+    if (is_dma(msg)) {
+        perform_dma(memory, (struct iom_dma *)(void *)msg, write, now);
+    } else if (!write) {
+        read_access(memory, access, now);
+    } else {
+        write_access(memory, access, now);
+        memory->stats.errors += access->error;
+        if (memory->watch_count != 0)
+            note_change(memory, access->address, access->bytes);
+    }
+}
+
+// Number of an input whose oldest message has arrived, asked round robin from `turn` on; `inputs` if there is
+// none. Only ports that hold something are looked at (those from 63 on share a bit that is never cleared).
+static inline uint32_t waiting_input(const struct iom_memory *memory, iom_cycle now)
+{
+    uint32_t inputs = memory->config.inputs, turn = memory->turn;
+    if (inputs <= 63) {
+        uint64_t behind = memory->unit.arrivals >> turn << turn;
+        for (uint64_t left = behind; left != 0; left &= left - 1) {
+            if (memory->ports[iom_ctz64(left)].head->arrival <= now)
+                return iom_ctz64(left);
+        }
+        for (uint64_t left = memory->unit.arrivals ^ behind; left != 0; left &= left - 1) {
+            if (memory->ports[iom_ctz64(left)].head->arrival <= now)
+                return iom_ctz64(left);
+        }
+        return inputs;
+    }
+    for (uint32_t tried = 0, index = turn; tried < inputs; tried++) {
+        if (iom_port_peek(&memory->ports[index], now) != NULL)
+            return index;
+        index = index + 1 == inputs ? 0 : index + 1;
+    }
+    return inputs;
 }
 
 // When an access that waits now can be accepted, IOM_NEVER if none waits.
-static iom_cycle next_acceptance(const struct iom_memory *memory, iom_cycle now)
+static inline iom_cycle next_acceptance(const struct iom_memory *memory, iom_cycle now)
 {
-    if (memory->unit.arrivals == 0)
-        return IOM_NEVER;
-    bool waiting = false;
-    for (uint32_t i = 0; i < memory->config.inputs && !waiting; i++)
-        waiting = iom_port_peek(&memory->ports[i], now) != NULL;
-    if (!waiting)
+    if (memory->unit.arrivals == 0 || waiting_input(memory, now) == memory->config.inputs)
         return IOM_NEVER;
     iom_cycle slot = memory->config.outstanding != 0 && memory->flight_count == memory->config.outstanding
                          ? memory->flight[memory->flight_first]
@@ -330,24 +365,30 @@ static void accept_one(struct iom_memory *memory, iom_cycle now)
     if (!dram_ready(memory, now))
         return;
     uint32_t inputs = memory->config.inputs;
-    for (uint32_t tried = 0, index = memory->turn; tried < inputs; tried++) {
-        struct iom_port *port = &memory->ports[index];
-        index = index + 1 == inputs ? 0 : index + 1;
-        struct iom_msg *msg = iom_port_peek(port, now);
-        if (msg == NULL)
-            continue;
-        memory->turn = index;
-        iom_port_pop(port);
-        iom_port_return_credit(port, now);
-        if (is_watch(msg)) {
-            add_watch(memory, msg, (uint32_t)(port - memory->ports));
-            return;
-        }
-        iom_cycle depart = start_access(memory, msg, IOM_CACHE_MISS, now);
-        perform(memory, msg, is_write(msg), now);
-        iom_port_send(port, msg, depart);
+    uint32_t index = waiting_input(memory, now);
+    if (index == inputs)
         return;
+    struct iom_port *port = &memory->ports[index];
+    memory->turn = index + 1 == inputs ? 0 : index + 1;
+    struct iom_msg *msg = iom_port_pop(port);
+    iom_port_return_credit(port, now);
+    iom_cycle depart;
+    struct iom_memory_access *access = (struct iom_memory_access *)(void *)msg;
+    if (is_dma(msg)) {
+        struct iom_dma *dma = (struct iom_dma *)(void *)msg;
+        depart = occupy_dram(memory, dma->x.bytes, now);
+        perform_dma(memory, dma, (dma->x.flags & IOM_REQ_WRITE) != 0, now);
+    } else if (access->op == IOM_MEMORY_READ) {
+        depart = occupy_dram(memory, access->bytes, now);
+        read_access(memory, access, now);
+    } else if (is_watch(msg)) {
+        add_watch(memory, msg, index);
+        return;
+    } else {
+        depart = occupy_dram(memory, access->bytes, now);
+        perform(memory, msg, is_write(msg), now);
     }
+    iom_port_send(port, msg, depart);
 }
 
 static iom_cycle advance(struct iom_unit *unit, iom_cycle now)

@@ -174,18 +174,10 @@ static uint8_t *make_page(struct iom_memory_image *image, uint64_t number)
     return page;
 }
 
-bool iom_memory_image_read(const struct iom_memory_image *image, uint64_t address, void *data, size_t bytes)
+static bool read_any(const struct iom_memory_image *image, uint64_t address, void *data, size_t bytes)
 {
     if (!iom_memory_image_answers(image, address, bytes))
         return false;
-    if (bytes == 8 && address % 8 == 0) { // a table entry
-        const uint8_t *page = find_page(image, address >> IOM_PAGE_LOG2);
-        if (page != NULL)
-            memcpy(data, page + address % IOM_PAGE_BYTES, 8);
-        else
-            memset(data, 0, 8);
-        return true;
-    }
     uint8_t *to = data;
     while (bytes != 0) {
         size_t offset = address % IOM_PAGE_BYTES;
@@ -200,6 +192,19 @@ bool iom_memory_image_read(const struct iom_memory_image *image, uint64_t addres
         bytes -= part;
     }
     return true;
+}
+
+bool iom_memory_image_read(const struct iom_memory_image *image, uint64_t address, void *data, size_t bytes)
+{
+    if (bytes == 8 && address % 8 == 0 && in_first_range(image, address, 8)) { // a table entry
+        const uint8_t *page = find_page(image, address >> IOM_PAGE_LOG2);
+        if (page != NULL)
+            memcpy(data, page + address % IOM_PAGE_BYTES, 8);
+        else
+            memset(data, 0, 8);
+        return true;
+    }
+    return read_any(image, address, data, bytes);
 }
 
 bool iom_memory_image_write(struct iom_memory_image *image, uint64_t address, const void *data, size_t bytes)

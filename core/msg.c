@@ -34,7 +34,7 @@ void iom_pool_free(struct iom_pool *pool)
     pool->free = NULL;
 }
 
-static bool grow(struct iom_pool *pool)
+bool iom_pool_grow(struct iom_pool *pool)
 {
     char *slab = calloc(1, sizeof(union slab_head) + SLAB_MESSAGES * pool->message_bytes);
     if (slab == NULL)
@@ -51,25 +51,4 @@ static bool grow(struct iom_pool *pool)
         pool->free = msg;
     }
     return true;
-}
-
-void *iom_pool_take(struct iom_pool *pool)
-{
-    if (pool->free == NULL && !grow(pool))
-        return NULL;
-    struct iom_msg *msg = pool->free;
-    pool->free = msg->next;
-    pool->in_use++;
-    msg->next = NULL;
-    msg->carrier = NULL;
-    msg->depth = 0;
-    return msg;
-}
-
-void iom_msg_release(struct iom_msg *msg)
-{
-    struct iom_pool *pool = msg->pool;
-    msg->next = pool->free;
-    pool->free = msg;
-    pool->in_use--;
 }

@@ -55,10 +55,31 @@ struct iom_pool {
 void iom_pool_init(struct iom_pool *pool, enum iom_msg_kind kind, size_t message_bytes);
 /// Frees all slabs; every message must be back or no longer used.
 void iom_pool_free(struct iom_pool *pool);
+/// Adds a slab of messages; false when memory is out.
+bool iom_pool_grow(struct iom_pool *pool);
+
 /// A message with its header reset (payload as last used), or null when memory is out.
-void *iom_pool_take(struct iom_pool *pool);
+static inline void *iom_pool_take(struct iom_pool *pool)
+{
+    if (pool->free == NULL && !iom_pool_grow(pool))
+        return NULL;
+    struct iom_msg *msg = pool->free;
+    pool->free = msg->next;
+    pool->in_use++;
+    msg->next = NULL;
+    msg->carrier = NULL;
+    msg->depth = 0;
+    return msg;
+}
+
 /// Gives a message back to the pool it came from.
-void iom_msg_release(struct iom_msg *msg);
+static inline void iom_msg_release(struct iom_msg *msg)
+{
+    struct iom_pool *pool = msg->pool;
+    msg->next = pool->free;
+    pool->free = msg;
+    pool->in_use--;
+}
 
 /// First-in first-out list of messages linked by msg.next.
 struct iom_fifo {

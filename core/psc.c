@@ -103,6 +103,11 @@ void iom_psc_look_up(struct iom_psc *psc, iom_cycle now, struct iom_psc_probe *p
     count_hit(psc, probe->hit_level);
 }
 
+bool iom_psc_keeps(const struct iom_psc *psc, uint8_t stage, uint8_t level)
+{
+    return psc->cache[stage - 1][level] != NULL;
+}
+
 void iom_psc_insert(struct iom_psc *psc, iom_cycle now, const struct iom_psc_fill *fill)
 {
     struct iom_cache *cache = psc->cache[fill->stage - 1][fill->level];

@@ -66,6 +66,8 @@ bool iom_psc_present(const struct iom_psc *psc, uint8_t stage);
 /// tracker the caller owns a reference to the node of the entry returned.
 void iom_psc_look_up(struct iom_psc *psc, iom_cycle now, struct iom_psc_probe *probe);
 /// Records a fill; the caller keeps its reference to the node.
+/// Is there a cache for entries of this level?
+bool iom_psc_keeps(const struct iom_psc *psc, uint8_t stage, uint8_t level);
 void iom_psc_insert(struct iom_psc *psc, iom_cycle now, const struct iom_psc_fill *fill);
 /// Applies the parts that target paging-structure caches, and with them all that was recorded in this cycle:
 /// nothing may be looked up in `now` any more. Returns how many entries were removed.

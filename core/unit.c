@@ -97,12 +97,15 @@ void iom_port_insert(struct iom_port *port, struct iom_msg *msg)
 
 void iom_port_collect_credits(struct iom_port *port, iom_cycle now)
 {
-    while (port->pending != 0 && port->pending_ring[port->pending_first] <= now) {
-        port->pending--;
-        port->credits++;
-        if (++port->pending_first == port->depth)
-            port->pending_first = 0;
+    const iom_cycle *ring = port->pending_ring;
+    uint32_t first = port->pending_first, depth = port->depth, left = port->pending;
+    while (left != 0 && ring[first] <= now) {
+        left--;
+        first = first + 1 == depth ? 0 : first + 1;
     }
+    port->credits += port->pending - left;
+    port->pending = left;
+    port->pending_first = first;
     if (port->credits == 0 && port->pending != 0)
         iom_unit_wake(port->unit, port->pending_ring[port->pending_first]);
 }

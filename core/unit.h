@@ -173,7 +173,7 @@ static inline void iom_unit_wake(struct iom_unit *unit, iom_cycle cycle)
     else
         iom_unit_wake_far(unit, cycle);
     // While the group evaluates, its parent learns the next event from advance's result.
-    if (cycle < group->told && !group->evaluating)
+    if (!group->evaluating && cycle < group->told)
         iom_group_tell(group, cycle);
 }
 

@@ -26,6 +26,7 @@ struct iom_walker {
     struct iom_psc *psc;
     struct iom_pool access_pool, fill_pool;
     struct slot *slots;
+    uint64_t *free; ///< bit set of slots without a walk
     uint32_t busy;
     uint32_t turn;
     struct iom_fifo unsent;         ///< memory accesses waiting for a credit
@@ -83,8 +84,11 @@ static void access_memory(struct iom_walker *pool, uint32_t index, iom_cycle whe
         pool->stats.table_updates++;
     }
     walk->waiting_since = when;
-    iom_fifo_push(&pool->unsent, &access->msg);
-    send_unsent(pool, now);
+    struct iom_port *memory = &pool->ports[IOM_WALKER_MEMORY];
+    if (pool->unsent.first == NULL && iom_port_can_send(memory, now))
+        iom_port_send(memory, &access->msg, iom_max_u64(when, now));
+    else
+        iom_fifo_push(&pool->unsent, &access->msg);
 }
 
 // Returns true if the probe was answered at once (caches called as functions, or no caches at all).
@@ -124,6 +128,10 @@ static void fill_caches(struct iom_walker *pool, struct iom_walk *walk, iom_cycl
     walk->psc_fill.valid = false;
     if (walk->poisoned)
         return;
+    // Without provenance to join nothing remains of an entry that no cache keeps.
+    if (pool->psc != NULL && walk->outer == 0 &&
+        !iom_psc_keeps(pool->psc, walk->psc_fill.stage, walk->psc_fill.level))
+        return;
     iom_node node = iom_walk_nodes_fill(pool->config.tracker, walk);
     walk->psc_fill.entry.node = node;
     if (pool->psc != NULL) {
@@ -156,6 +164,7 @@ static void finish(struct iom_walker *pool, uint32_t index, iom_cycle when)
     iom_walk_nodes_result(pool->config.tracker, walk);
     slot->walk = NULL;
     slot->free_from = when;
+    pool->free[index / 64] |= UINT64_C(1) << (index % 64);
     pool->busy--;
     iom_port_send(&pool->inputs[slot->input], &walk->msg, when);
 }
@@ -195,7 +204,10 @@ static void memory_answered(struct iom_walker *pool, struct iom_memory_access *a
     struct iom_walk *walk = pool->slots[index].walk;
     walk->access_error = access->error;
     pool->stats.access_errors += access->error;
-    memcpy(walk->data, access->data, access->bytes);
+    if (access->bytes == 8)
+        walk->data[0] = access->data[0];
+    else
+        memcpy(walk->data, access->data, access->bytes);
     walk->memory_cycles += now - walk->waiting_since;
     if (access->op == IOM_MEMORY_READ)
         iom_walk_nodes_read(pool->config.tracker, walk, access->node);
@@ -233,9 +245,12 @@ static void take_blocked_probes(struct iom_walker *pool, iom_cycle now)
 
 static int32_t free_slot(const struct iom_walker *pool, iom_cycle now)
 {
-    for (uint32_t i = 0; i < pool->config.walkers; i++) {
-        if (pool->slots[i].walk == NULL && pool->slots[i].free_from <= now)
-            return (int32_t)i;
+    for (uint32_t word = 0; word * 64 < pool->config.walkers; word++) {
+        for (uint64_t left = pool->free[word]; left != 0; left &= left - 1) {
+            uint32_t index = word * 64 + iom_ctz64(left);
+            if (pool->slots[index].free_from <= now)
+                return (int32_t)index;
+        }
     }
     return -1;
 }
@@ -246,6 +261,7 @@ static void assign(struct iom_walker *pool, uint32_t index, uint32_t input, iom_
     iom_port_return_credit(&pool->inputs[input], now);
     pool->slots[index].walk = walk;
     pool->slots[index].input = input;
+    pool->free[index / 64] &= ~(UINT64_C(1) << (index % 64));
     walk->started = now;
     walk->poisoned = walk->looked_up < pool->stale_before; // never without squash_walks
     if (walk->what == IOM_LOOKUP_CONTEXT)                  // the registers may have changed while it waited
@@ -361,11 +377,11 @@ static iom_cycle next_assignment(const struct iom_walker *pool, iom_cycle now)
     if (!waiting)
         return IOM_NEVER;
     iom_cycle wake = IOM_NEVER;
-    for (uint32_t i = 0; i < pool->config.walkers; i++) {
-        if (pool->slots[i].walk == NULL)
-            wake = iom_min_u64(wake, iom_max_u64(pool->slots[i].free_from, now + pool->unit.period));
+    for (uint32_t word = 0; word * 64 < pool->config.walkers; word++) {
+        for (uint64_t left = pool->free[word]; left != 0; left &= left - 1)
+            wake = iom_min_u64(wake, pool->slots[word * 64 + iom_ctz64(left)].free_from);
     }
-    return wake;
+    return iom_max_u64(wake, now + pool->unit.period);
 }
 
 static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
@@ -385,7 +401,9 @@ static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
         take_walks(pool, now);
     if (pool->views.first != NULL || pool->invalidator.running != NULL)
         end_controls(pool, now);
-    iom_cycle wake = iom_invalidator_next(&pool->invalidator, unit, now);
+    iom_cycle wake = IOM_NEVER;
+    if (!iom_invalidator_idle(&pool->invalidator))
+        wake = iom_invalidator_next(&pool->invalidator, unit, now);
     if (pool->blocked_probes.first != NULL && !iom_invalidator_blocks(&pool->invalidator, now + unit->period))
         wake = iom_min_u64(wake, now + unit->period);
     return unit->arrivals & ~RESPONSE_PORTS ? iom_min_u64(wake, next_assignment(pool, now)) : wake;
@@ -465,7 +483,10 @@ struct iom_walker *iom_walker_create(const struct iom_walker_config *config, con
     iom_pool_init(&pool->fill_pool, IOM_MSG_PROBE, sizeof(struct iom_psc_fill_message));
     pool->ports = calloc(config->inputs + IOM_WALKER_PORTS, sizeof *pool->ports);
     pool->slots = calloc(config->walkers, sizeof *pool->slots);
-    bool ok = pool->ports != NULL && pool->slots != NULL;
+    pool->free = calloc((config->walkers + 63) / 64, sizeof *pool->free);
+    bool ok = pool->ports != NULL && pool->slots != NULL && pool->free != NULL;
+    for (uint32_t i = 0; ok && i < config->walkers; i++)
+        pool->free[i / 64] |= UINT64_C(1) << (i % 64);
     if (ok && config->fused_psc) {
         pool->psc = iom_psc_create(&pool->config.psc, name);
         ok = pool->psc != NULL;
@@ -492,6 +513,7 @@ void iom_walker_destroy(struct iom_walker *pool)
     iom_pool_free(&pool->fill_pool);
     free(pool->ports);
     free(pool->slots);
+    free(pool->free);
     free(pool);
 }
 

@@ -74,9 +74,12 @@ static inline void iom_wheel_arm(struct iom_wheel *wheel, uint32_t unit, iom_cyc
         return;
     }
     uint32_t slot = (uint32_t)(cycle % IOM_WHEEL_SLOTS);
-    wheel->units[(size_t)slot * wheel->words + unit / 64] |= UINT64_C(1) << (unit % 64);
-    wheel->occupied[slot / 64] |= UINT64_C(1) << (slot % 64);
-    wheel->summary |= UINT64_C(1) << (slot / 64);
+    uint64_t *set = wheel->units + (size_t)slot * wheel->words + unit / 64;
+    if (*set == 0) { // else the slot is marked already
+        wheel->occupied[slot / 64] |= UINT64_C(1) << (slot % 64);
+        wheel->summary |= UINT64_C(1) << (slot / 64);
+    }
+    *set |= UINT64_C(1) << (unit % 64);
 }
 
 /// The current slot is done with.
