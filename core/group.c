@@ -212,11 +212,23 @@ static int32_t take_shuffled(struct iom_group *group)
     return pick;
 }
 
-iom_cycle iom_group_advance(struct iom_group *group, iom_cycle now)
+// More than 64 units, or in random order.
+static void evaluate_sets(struct iom_group *group, iom_cycle now)
+{
+    int32_t slot;
+    if (group->shuffle == NULL) {
+        while ((slot = iom_wheel_take(&group->wheel)) >= 0)
+            advance_member(group, group->members[slot], now);
+    } else {
+        while ((slot = take_shuffled(group)) >= 0)
+            advance_member(group, group->members[slot], now);
+    }
+}
+
+static inline iom_cycle evaluate(struct iom_group *group, iom_cycle now)
 {
     group->evaluating = true;
     iom_wheel_advance(&group->wheel, now);
-    int32_t slot;
     if (group->shuffle == NULL && group->wheel.words == 1) {
         // Up to 64 units: the bit set is one word. A unit may set bits of later ranks while it runs.
         uint64_t *due = iom_wheel_current(&group->wheel);
@@ -226,16 +238,17 @@ iom_cycle iom_group_advance(struct iom_group *group, iom_cycle now)
             advance_member(group, group->members[rank], now);
         }
         iom_wheel_clear_current(&group->wheel);
-    } else if (group->shuffle == NULL) {
-        while ((slot = iom_wheel_take(&group->wheel)) >= 0)
-            advance_member(group, group->members[slot], now);
     } else {
-        while ((slot = take_shuffled(group)) >= 0)
-            advance_member(group, group->members[slot], now);
+        evaluate_sets(group, now);
     }
     group->evaluating = false;
     group->told = iom_wheel_next(&group->wheel);
     return group->told;
+}
+
+iom_cycle iom_group_advance(struct iom_group *group, iom_cycle now)
+{
+    return evaluate(group, now);
 }
 
 uint64_t iom_group_outstanding(const struct iom_group *group)
@@ -255,7 +268,7 @@ enum iom_run_end iom_group_run(struct iom_group *group, iom_cycle limit, const b
 {
     iom_cycle next = iom_group_next_event(group);
     while (next <= limit && next != IOM_NEVER) {
-        next = iom_group_advance(group, next);
+        next = evaluate(group, next);
         if (stop != NULL && *stop)
             return IOM_RUN_STOPPED;
     }

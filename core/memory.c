@@ -116,11 +116,16 @@ static void settle_watches(struct iom_memory *memory, iom_cycle now)
 
 static inline void retire_flights(struct iom_memory *memory, iom_cycle now)
 {
-    while (memory->flight_count != 0 && memory->flight[memory->flight_first] <= now) {
-        memory->flight_count--;
-        if (++memory->flight_first == memory->config.outstanding)
-            memory->flight_first = 0;
-    }
+    const iom_cycle *flight = memory->flight;
+    uint32_t left = memory->flight_count, first = memory->flight_first;
+    if (left == 0 || flight[first] > now)
+        return;
+    do {
+        left--;
+        first = first + 1 == memory->config.outstanding ? 0 : first + 1;
+    } while (left != 0 && flight[first] <= now);
+    memory->flight_count = left;
+    memory->flight_first = first;
 }
 
 static inline void add_flight(struct iom_memory *memory, iom_cycle depart)
@@ -347,10 +352,22 @@ static inline uint32_t waiting_input(const struct iom_memory *memory, iom_cycle 
     return inputs;
 }
 
+// Is there an access that could not be accepted in `now`?
+static inline bool is_waiting(const struct iom_memory *memory, iom_cycle now)
+{
+    if (memory->config.inputs > 63)
+        return memory->unit.arrivals != 0 && waiting_input(memory, now) != memory->config.inputs;
+    for (uint64_t left = memory->unit.arrivals; left != 0; left &= left - 1) {
+        if (memory->ports[iom_ctz64(left)].head->arrival <= now)
+            return true;
+    }
+    return false;
+}
+
 // When an access that waits now can be accepted, IOM_NEVER if none waits.
 static inline iom_cycle next_acceptance(const struct iom_memory *memory, iom_cycle now)
 {
-    if (memory->unit.arrivals == 0 || waiting_input(memory, now) == memory->config.inputs)
+    if (!is_waiting(memory, now))
         return IOM_NEVER;
     iom_cycle slot = memory->config.outstanding != 0 && memory->flight_count == memory->config.outstanding
                          ? memory->flight[memory->flight_first]

@@ -280,10 +280,11 @@ static bool is_squashed(struct iom_stage *stage, const struct iom_miss *miss, co
 
 void iom_stage_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cycle now)
 {
-    struct iom_miss miss = stage->misses.entries[walk->miss];
+    const struct iom_miss *miss = &stage->misses.entries[walk->miss];
+    struct iom_dma *primary = miss->primary, *merged = miss->first;
+    bool squashed = is_squashed(stage, miss, walk);
     iom_miss_table_release(&stage->misses, (int32_t)walk->miss);
     stage->changes++;
-    bool squashed = is_squashed(stage, &miss, walk);
     bool filled = walk->fill.valid && !squashed && stage->cache[walk->what] != NULL;
     if (filled)
         iom_cache_fill(stage->cache[walk->what], now, &walk->fill.tag, &walk->fill.payload);
@@ -297,18 +298,18 @@ void iom_stage_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cyc
     }
     bool usable = walk->fill.valid && !squashed && !look_again;
 
-    account_walk(miss.primary, walk, now);
+    account_walk(primary, walk, now);
     if (squashed) {
-        restart(stage, miss.primary, now, now);
-    } else if (look_again && fill_serves(stage, miss.primary, walk)) {
-        replay(stage, miss.primary);
+        restart(stage, primary, now, now);
+    } else if (look_again && fill_serves(stage, primary, walk)) {
+        replay(stage, primary);
     } else {
-        miss.primary->x = walk->x;
+        primary->x = walk->x;
         if (walk->x.next == IOM_LOOKUP_DONE && walk->x.outcome != IOM_OUTCOME_RETRY)
-            decided(stage, miss.primary, IOM_TRACKED_WALK, now);
-        iom_stage_resume(stage, miss.primary, now, now);
+            decided(stage, primary, IOM_TRACKED_WALK, now);
+        iom_stage_resume(stage, primary, now, now);
     }
-    for (struct iom_msg *msg = miss.first == NULL ? NULL : &miss.first->msg; msg != NULL;) {
+    for (struct iom_msg *msg = merged == NULL ? NULL : &merged->msg; msg != NULL;) {
         struct iom_msg *following = msg->next;
         struct iom_dma *dma = iom_dma_of(msg);
         if (squashed) {

@@ -222,6 +222,8 @@ static void take_responses(struct iom_walker *pool, iom_cycle now)
     while (iom_port_peek(memory, now) != NULL)
         memory_answered(pool, (struct iom_memory_access *)(void *)iom_port_pop(memory), now);
     struct iom_port *psc = &pool->ports[IOM_WALKER_PSC];
+    if (psc->head == NULL)
+        return;
     while (iom_port_peek(psc, now) != NULL) {
         struct iom_walk *walk = (struct iom_walk *)(void *)iom_port_pop(psc);
         uint32_t index = iom_msg_pop_route(&walk->msg);
