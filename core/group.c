@@ -225,6 +225,19 @@ static void evaluate_sets(struct iom_group *group, iom_cycle now)
     }
 }
 
+// The current slot is done with. Returns the next cycle with work (as iom_wheel_next).
+static inline iom_cycle leave_slot(struct iom_wheel *wheel)
+{
+    uint32_t slot = (uint32_t)(wheel->now % IOM_WHEEL_SLOTS);
+    uint64_t rest = wheel->occupied[slot / 64] & ~(UINT64_C(1) << (slot % 64));
+    wheel->occupied[slot / 64] = rest;
+    if (rest >> (slot % 64) != 0)
+        return wheel->now + iom_ctz64(rest >> (slot % 64));
+    if (rest == 0)
+        wheel->summary &= ~(UINT64_C(1) << (slot / 64));
+    return iom_wheel_search(wheel);
+}
+
 static inline iom_cycle evaluate(struct iom_group *group, iom_cycle now)
 {
     group->evaluating = true;
@@ -237,12 +250,12 @@ static inline iom_cycle evaluate(struct iom_group *group, iom_cycle now)
             *due &= *due - 1;
             advance_member(group, group->members[rank], now);
         }
-        iom_wheel_clear_current(&group->wheel);
+        group->told = leave_slot(&group->wheel);
     } else {
         evaluate_sets(group, now);
+        group->told = iom_wheel_next(&group->wheel);
     }
     group->evaluating = false;
-    group->told = iom_wheel_next(&group->wheel);
     return group->told;
 }
 

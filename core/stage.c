@@ -192,14 +192,27 @@ static void do_chores(struct iom_stage *stage, iom_cycle now)
         iom_stage_begin_control(stage, now);
 }
 
-static void look_up(struct iom_stage *stage, iom_cycle now)
+static inline void take_up(struct iom_stage *stage, iom_cycle now)
 {
-    if (iom_invalidator_blocks(&stage->invalidator, now) || stage->settled == now)
-        return;
     if (stage->replays.first != NULL)
         take_replays(stage, now);
     if (stage->waiting_inputs != 0 || stage->unit.arrivals & ~RESPONSE_PORTS)
         take_inputs(stage, now);
+}
+
+static inline bool has_more(const struct iom_stage *stage)
+{
+    return stage->replays.first != NULL || stage->waiting_inputs != 0 ||
+           stage->unit.arrivals & ~RESPONSE_PORTS;
+}
+
+// Nothing waits for a credit, no control message is about: looking up is all there is to do. (What control
+// messages bring in this cycle has been taken with the responses.)
+static inline bool is_quiet(const struct iom_stage *stage)
+{
+    return stage->walks_unsent.first == NULL && stage->exits[0].first == NULL &&
+           stage->exits[1].first == NULL && iom_invalidator_idle(&stage->invalidator) &&
+           stage->views.first == NULL && !iom_stage_has_drains(stage);
 }
 
 // End of the cycle: changes, and what follows from them.
@@ -220,13 +233,17 @@ static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
     }
     if (unit->arrivals & RESPONSE_PORTS)
         take_responses(stage, now);
-    do_chores(stage, now);
-    look_up(stage, now);
-    close_cycle(stage, now);
-    iom_cycle wake = iom_invalidator_next(&stage->invalidator, unit, now);
-    bool more =
-        stage->replays.first != NULL || stage->waiting_inputs != 0 || unit->arrivals & ~RESPONSE_PORTS;
-    if (!more || !wants_next_cycle(stage, now))
+    bool quiet = is_quiet(stage);
+    if (!quiet)
+        do_chores(stage, now);
+    if (stage->settled != now && (quiet || !iom_invalidator_blocks(&stage->invalidator, now)))
+        take_up(stage, now);
+    iom_cycle wake = IOM_NEVER;
+    if (!quiet) {
+        close_cycle(stage, now);
+        wake = iom_invalidator_next(&stage->invalidator, unit, now);
+    }
+    if (!has_more(stage) || !wants_next_cycle(stage, now))
         return wake;
     // The invalidation's own wake-up comes when look-ups may go on.
     return iom_invalidator_blocks(&stage->invalidator, now + unit->period)

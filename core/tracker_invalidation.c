@@ -246,7 +246,7 @@ void iom_track_walked(struct iom_tracker *tracker, iom_cycle now, const struct i
         if (invalidation->candidate && dma->arrived <= invalidation->begun && concerns(invalidation, dma))
             decide(tracker, invalidation, false);
     }
-    for (uint32_t i = 0; i < tracker->active_count; i++) {
+    for (uint32_t i = 0; i < tracker->active_count && tracker->active_used != 0; i++) {
         struct iom_track_invalidation *invalidation = &tracker->active[i];
         if (invalidation->used && invalidation->repeats && concerns(invalidation, dma))
             invalidation->repeats = false;
@@ -381,6 +381,7 @@ void iom_tracker_begin(struct iom_tracker *tracker, iom_cycle now, uint8_t iommu
         .iommu = iommu,
         .used = true,
     };
+    tracker->active_used++;
     tracker->stats.invalidations++;
     pay(tracker, place);
     at->repeats = !at->paid && repeats(tracker, at);
@@ -457,6 +458,7 @@ void iom_tracker_ended(struct iom_tracker *tracker, iom_cycle now, uint8_t iommu
     invalidation->ended = now;
     remove_paid(tracker, invalidation, IOM_TRACKED_WALK, timed_out ? IOM_NEVER : now);
     invalidation->used = false;
+    tracker->active_used--;
     // One that was under way when this one began may have ended by now.
     invalidation->repeats = invalidation->repeats || (!invalidation->paid && repeats(tracker, invalidation));
     invalidation->ended_sequence = ++tracker->sequence;

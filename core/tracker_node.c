@@ -336,6 +336,8 @@ iom_node iom_tracker_read(struct iom_tracker *tracker, iom_cycle now, iom_node p
     iom_track_enter(tracker, now);
     uint32_t above = iom_track_index(tracker, parent);
     uint32_t index = 0;
+    if (address % IOM_LINE_BYTES + bytes <= IOM_LINE_BYTES) // nearly always
+        return iom_track_id(tracker, read_line(tracker, above, address, bytes));
     for (unsigned done = 0; done < bytes;) {
         uint64_t at = address + done;
         unsigned room = IOM_LINE_BYTES - (unsigned)(at % IOM_LINE_BYTES);

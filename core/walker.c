@@ -386,28 +386,48 @@ static iom_cycle next_assignment(const struct iom_walker *pool, iom_cycle now)
     return iom_max_u64(wake, now + pool->unit.period);
 }
 
+// Most cycles bring answers and walks and nothing else.
+static inline bool is_quiet(const struct iom_walker *pool)
+{
+    return !(pool->unit.arrivals & UINT64_C(1) << IOM_WALKER_CONTROL) &&
+           iom_invalidator_idle(&pool->invalidator) && pool->unsent.first == NULL &&
+           pool->probes.first == NULL && pool->blocked_probes.first == NULL && pool->views.first == NULL;
+}
+
+// Before answers and walks: control messages, and what waits for credits or for an invalidation.
+static void begin_cycle(struct iom_walker *pool, iom_cycle now)
+{
+    if (pool->unit.arrivals & UINT64_C(1) << IOM_WALKER_CONTROL)
+        take_controls(pool, now);
+    if (!iom_invalidator_idle(&pool->invalidator))
+        iom_invalidator_begin(&pool->invalidator, &pool->unit, now);
+    send_unsent(pool, now);
+    take_blocked_probes(pool, now);
+}
+
+// Behind them. Returns the next wake-up on account of invalidations.
+static iom_cycle end_cycle(struct iom_walker *pool, iom_cycle now)
+{
+    if (pool->views.first != NULL || pool->invalidator.running != NULL)
+        end_controls(pool, now);
+    iom_cycle wake = iom_invalidator_next(&pool->invalidator, &pool->unit, now);
+    iom_cycle next = now + pool->unit.period;
+    if (pool->blocked_probes.first != NULL && !iom_invalidator_blocks(&pool->invalidator, next))
+        wake = iom_min_u64(wake, next);
+    return wake;
+}
+
 static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
 {
     struct iom_walker *pool = (struct iom_walker *)(void *)unit;
-    if (unit->arrivals & UINT64_C(1) << IOM_WALKER_CONTROL)
-        take_controls(pool, now);
-    if (!iom_invalidator_idle(&pool->invalidator))
-        iom_invalidator_begin(&pool->invalidator, unit, now);
-    if (pool->unsent.first != NULL || pool->probes.first != NULL)
-        send_unsent(pool, now);
-    if (pool->blocked_probes.first != NULL)
-        take_blocked_probes(pool, now);
+    bool quiet = is_quiet(pool);
+    if (!quiet)
+        begin_cycle(pool, now);
     if (unit->arrivals & RESPONSE_PORTS)
         take_responses(pool, now);
     if (unit->arrivals & ~RESPONSE_PORTS)
         take_walks(pool, now);
-    if (pool->views.first != NULL || pool->invalidator.running != NULL)
-        end_controls(pool, now);
-    iom_cycle wake = IOM_NEVER;
-    if (!iom_invalidator_idle(&pool->invalidator))
-        wake = iom_invalidator_next(&pool->invalidator, unit, now);
-    if (pool->blocked_probes.first != NULL && !iom_invalidator_blocks(&pool->invalidator, now + unit->period))
-        wake = iom_min_u64(wake, now + unit->period);
+    iom_cycle wake = quiet ? IOM_NEVER : end_cycle(pool, now);
     return unit->arrivals & ~RESPONSE_PORTS ? iom_min_u64(wake, next_assignment(pool, now)) : wake;
 }
 
