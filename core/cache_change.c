@@ -33,7 +33,7 @@ static uint32_t first_invalid_way(const struct iom_cache *cache, uint32_t set)
 
 static uint32_t choose_slot(struct iom_cache *cache, uint32_t set)
 {
-    if (cache->config.prefer_invalid) {
+    if (cache->config.prefer_invalid && cache->valid_count != cache->config.entries) {
         uint32_t way = first_invalid_way(cache, set);
         if (way < cache->ways) // bits above the last way are never set
             return iom_cache_slot_of(cache, set, way);

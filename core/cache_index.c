@@ -87,6 +87,9 @@ static uint32_t class_position(const struct iom_cache *cache, unsigned size_log2
 struct iom_cache_key iom_cache_identity(const struct iom_cache *cache, const struct iom_tag *tag)
 {
     bool global = tag->global != 0;
+    const struct iom_cache_class *first = &cache->classes[0]; // most often there is one size only
+    if (cache->class_count != 0 && first->size_log2 == tag->size_log2 && first->global == global)
+        return iom_cache_key_in(first, tag);
     if (cache->class_entries[tag->size_log2][global] != 0)
         return iom_cache_key_in(&cache->classes[class_position(cache, tag->size_log2, global)], tag);
     struct iom_cache_class class_ = make_class(&cache->config, tag->size_log2, global);

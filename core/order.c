@@ -24,6 +24,7 @@ struct requester {
 struct iom_order {
     struct requester *requesters;
     uint32_t count, capacity;
+    uint32_t recent; ///< index found last
     uint32_t *slots; ///< open addressing: index of a requester, EMPTY = free
     uint32_t slot_count;
     uint64_t parked;
@@ -104,7 +105,9 @@ static bool is_posted(const struct iom_dma *dma)
 
 void iom_order_enter(struct iom_order *order, struct iom_dma *dma)
 {
-    dma->requester = find(order, dma->x.source);
+    if (order->recent >= order->count || order->requesters[order->recent].source != dma->x.source)
+        order->recent = find(order, dma->x.source);
+    dma->requester = order->recent;
     struct requester *requester = &order->requesters[dma->requester];
     dma->ticket = requester->next_ticket;
     if (is_posted(dma))

@@ -24,15 +24,17 @@ static void book(struct iom_stage *stage, struct iom_dma *dma, const struct prog
     mark += pipeline;
     for (uint32_t left = progress->taken; left != 0; left &= left - 1) {
         enum iom_lookup which = (enum iom_lookup)iom_ctz64(left);
-        stage->lookup_stats[which].lookups++;
-        if (progress->hits & 1u << which) {
-            stage->lookup_stats[which].hits++;
+        struct iom_lookup_stats *stats = &stage->lookup_stats[which];
+        iom_cycle ticks = stage->lookup_ticks[which];
+        stats->lookups++;
+        if (progress->hits >> which & 1) {
+            stats->hits++;
             iom_cache_touch(stage->cache[which], now, progress->slot[which]);
         } else {
-            stage->lookup_stats[which].insufficient += progress->insufficient;
+            stats->insufficient += progress->insufficient;
         }
-        dma->part[iom_lookup_part(which)] += stage->lookup_ticks[which];
-        mark += stage->lookup_ticks[which];
+        dma->part[iom_lookup_part(which)] += ticks;
+        mark += ticks;
     }
     dma->mark = mark;
 }
@@ -101,8 +103,11 @@ static void start_walk(struct iom_stage *stage, struct iom_dma *dma, int32_t ind
     stage->lookup_stats[walk->what].misses++;
     if (stage->misses.used > stage->stats.most_walks)
         stage->stats.most_walks = stage->misses.used;
-    iom_fifo_push(&stage->walks_unsent, &walk->msg);
-    iom_stage_send_walks(stage, now);
+    struct iom_port *port = &stage->ports[IOM_STAGE_WALK];
+    if (stage->walks_unsent.first == NULL && iom_port_can_send(port, now))
+        iom_port_send(port, &walk->msg, iom_max_u64(when, now));
+    else
+        iom_fifo_push(&stage->walks_unsent, &walk->msg);
 }
 
 void iom_stage_send_walks(struct iom_stage *stage, iom_cycle now)
