@@ -221,7 +221,7 @@ void iom_tracker_keep(struct iom_tracker *tracker, iom_node node)
 
 void iom_tracker_release(struct iom_tracker *tracker, iom_node node)
 {
-    if (tracker == NULL)
+    if (tracker == NULL || node == 0)
         return;
     uint32_t index = iom_track_index(tracker, node);
     if (index != 0)
@@ -297,7 +297,7 @@ uint8_t iom_track_iommu_of(const struct iom_tracker *tracker, uint32_t index)
 
 // ---- reads and joins ---------------------------------------------------------------------------------
 
-static uint32_t find_equal(const struct iom_tracker *tracker, uint64_t address, unsigned bytes,
+static inline uint32_t find_equal(const struct iom_tracker *tracker, uint64_t address, unsigned bytes,
                            uint32_t parent, uint32_t mark)
 {
     for (uint32_t index = *iom_track_watch(tracker, address); index != 0;
@@ -311,7 +311,7 @@ static uint32_t find_equal(const struct iom_tracker *tracker, uint64_t address, 
 }
 
 // Within one line.
-static uint32_t read_line(struct iom_tracker *tracker, uint32_t parent, uint64_t address, unsigned bytes)
+static inline uint32_t read_line(struct iom_tracker *tracker, uint32_t parent, uint64_t address, unsigned bytes)
 {
     uint32_t mark = parent != 0 ? tracker->nodes[parent].mark : 0;
     if (mark == 0 && tracker->stores.count != 0)

@@ -20,6 +20,11 @@ void iom_walk_nodes_begin(struct iom_tracker *tracker, uint8_t iommu, struct iom
 // walk->outer takes in what has been read since.
 static void set_aside(struct iom_tracker *tracker, struct iom_walk *walk)
 {
+    if (walk->outer == 0) { // the reference moves over
+        walk->outer = walk->node;
+        walk->node = 0;
+        return;
+    }
     iom_node joined = iom_tracker_join(tracker, walk->outer, walk->node);
     iom_tracker_release(tracker, walk->outer);
     iom_tracker_release(tracker, walk->node);
