@@ -128,7 +128,7 @@ int32_t iom_cache_probe(struct iom_cache *cache, iom_cycle cycle, const struct i
     // (Of an empty cache too: whatever is in its first class, the index holds nothing.)
     struct iom_cache_key identity = iom_cache_key_in(&cache->classes[0], key);
     int32_t slot = iom_cache_find(cache, &identity);
-    return slot >= 0 ? slot : iom_cache_probe_classes(cache, key, 1);
+    return slot >= 0 || cache->class_count <= 1 ? slot : iom_cache_probe_classes(cache, key, 1);
 }
 
 static void check_slot(const struct iom_cache *cache, int32_t slot)

@@ -182,10 +182,12 @@ static inline void advance_member(struct iom_group *group, struct iom_unit *unit
     iom_cycle next = unit->ops->advance(unit, now);
     assert(next > now);
     unit->self_wake = next;
-    if (next - now < IOM_WHEEL_SLOTS)
-        iom_wheel_arm(&group->wheel, unit->slot, next);
-    else if (next != IOM_NEVER)
-        iom_unit_wake_far(unit, next);
+    if (next != IOM_NEVER) {
+        if (next - now < IOM_WHEEL_SLOTS)
+            iom_wheel_arm(&group->wheel, unit->slot, next);
+        else
+            iom_unit_wake_far(unit, next);
+    }
     if (unit->far_until > now)
         arm_again(group, unit, now);
 }

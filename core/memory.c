@@ -333,7 +333,7 @@ static inline uint32_t waiting_input(const struct iom_memory *memory, iom_cycle 
 {
     uint32_t inputs = memory->config.inputs, turn = memory->turn;
     if (inputs <= 63) {
-        uint64_t behind = memory->unit.arrivals >> turn << turn;
+        uint64_t behind = memory->unit.arrivals & (UINT64_MAX << turn);
         for (uint64_t left = behind; left != 0; left &= left - 1) {
             if (memory->ports[iom_ctz64(left)].head->arrival <= now)
                 return iom_ctz64(left);

@@ -25,9 +25,10 @@ struct iom_memory_image {
 
 static uint32_t slot_of(const struct iom_memory_image *image, uint64_t number)
 {
+    const uint64_t *numbers = image->numbers;
     uint64_t mixed = number * UINT64_C(0x9e3779b97f4a7c15);
     uint32_t slot = (uint32_t)(mixed >> 32) & (image->capacity - 1);
-    while (image->numbers[slot] != NO_PAGE && image->numbers[slot] != number)
+    while (numbers[slot] != number && numbers[slot] != NO_PAGE)
         slot = (slot + 1) & (image->capacity - 1);
     return slot;
 }
