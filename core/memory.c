@@ -169,8 +169,8 @@ static inline iom_cycle occupy_dram(struct iom_memory *memory, uint64_t bytes, i
     if (width != 0) {
         // Widths are nearly always powers of two: a shift instead of a division on the hot path.
         bytes = iom_max_u64(bytes, 1);
-        uint64_t beats =
-            memory->width_shift >= 0 ? (bytes + width - 1) >> memory->width_shift : iom_div_ceil(bytes, width);
+        uint64_t beats = memory->width_shift >= 0 ? (bytes + width - 1) >> memory->width_shift
+                                                  : iom_div_ceil(bytes, width);
         memory->bus_free = now + iom_unit_ticks(&memory->unit, beats);
         memory->stats.busy_cycles += beats;
     }

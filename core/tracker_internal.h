@@ -243,7 +243,7 @@ struct iom_tracker {
 
     struct iom_track_invalidation *active;
     uint32_t active_count;
-    uint32_t active_used; ///< of these: under way
+    uint32_t active_used;                   ///< of these: under way
     struct iom_track_invalidation *history; ///< ring
     uint64_t history_count;
     uint64_t sequence;               ///< invalidations begun and ended so far, orders fills against them

@@ -298,7 +298,7 @@ uint8_t iom_track_iommu_of(const struct iom_tracker *tracker, uint32_t index)
 // ---- reads and joins ---------------------------------------------------------------------------------
 
 static inline uint32_t find_equal(const struct iom_tracker *tracker, uint64_t address, unsigned bytes,
-                           uint32_t parent, uint32_t mark)
+                                  uint32_t parent, uint32_t mark)
 {
     for (uint32_t index = *iom_track_watch(tracker, address); index != 0;
          index = tracker->nodes[index].watch_next) {
@@ -311,7 +311,8 @@ static inline uint32_t find_equal(const struct iom_tracker *tracker, uint64_t ad
 }
 
 // Within one line.
-static inline uint32_t read_line(struct iom_tracker *tracker, uint32_t parent, uint64_t address, unsigned bytes)
+static inline uint32_t read_line(struct iom_tracker *tracker, uint32_t parent, uint64_t address,
+                                 unsigned bytes)
 {
     uint32_t mark = parent != 0 ? tracker->nodes[parent].mark : 0;
     if (mark == 0 && tracker->stores.count != 0)
