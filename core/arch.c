@@ -15,14 +15,14 @@ static void perform(const struct iom_functional_memory *memory, struct iom_walk 
     walk->access_error = 0;
     switch ((enum iom_walk_action)walk->action) {
     case IOM_WALK_READ:
-        walk->access_error = !memory->read(memory->context, walk->address, walk->data, walk->bytes);
+        walk->access_error = (uint8_t)memory->read(memory->context, walk->address, walk->data, walk->bytes);
         break;
     case IOM_WALK_CAS:
         if (memory->cas == NULL)
             walk->data[0] = walk->expected;
         else
-            walk->access_error =
-                !memory->cas(memory->context, walk->address, walk->expected, walk->desired, &walk->data[0]);
+            walk->access_error = (uint8_t)memory->cas(memory->context, walk->address, walk->expected,
+                                                      walk->desired, &walk->data[0]);
         break;
     case IOM_WALK_PROBE:
         walk->probe.hit_level = 0;

@@ -17,6 +17,7 @@
 
 #include "core/base.h"
 #include "core/command.h"
+#include "core/page_request.h"
 #include "core/tag.h"
 #include "core/walk.h"
 #include "core/xlate.h"
@@ -30,6 +31,7 @@ struct iom_view {
     uint64_t enabled; ///< 0 = translation off
     uint64_t root;    ///< root pointer register
     uint64_t extra[4];
+    uint32_t monitored; ///< events to report (enum iom_monitor_event), 0 = none
 };
 
 /// How translations are identified in the IOTLB.
@@ -44,6 +46,16 @@ enum iom_register_action {
     IOM_ACTION_UPDATE_VIEW, ///< distribute ops->view(state), then call ops->action_done
     IOM_ACTION_INVALIDATE,  ///< register-based invalidation: ops->next_invalidation yields it
     IOM_ACTION_DOORBELL,    ///< command queue tail moved
+    IOM_ACTION_TRANSLATE,   ///< translation asked for through registers: ops->translate_request, then
+                            ///< ops->translate_result with what came out
+};
+
+/// A write to memory that the register file wants: a record for a queue in memory, an interrupt message.
+struct iom_register_store {
+    uint64_t address;
+    uint64_t data[IOM_LINE_BYTES / 8]; ///< in memory order
+    uint8_t bytes;                     ///< 4 to 64; 0 = no store: hardware that hangs for good (deviation)
+    uint8_t purpose;                   ///< architecture's own
 };
 
 struct iom_arch;
@@ -93,8 +105,36 @@ struct iom_arch_ops {
     void (*view)(const struct iom_arch *arch, const void *state, struct iom_view *view);
     /// Every participant has acknowledged the action started by a write: sets status bits.
     void (*action_done)(const struct iom_arch *arch, void *state, enum iom_register_action action);
-    /// Records a fault. Returns false if it was dropped (overflow).
+    /// Records a fault. Returns false if it was dropped (overflow). Where records lie in memory, it becomes
+    /// a store. Called only when no store is left.
     bool (*record)(const struct iom_arch *arch, void *state, const struct iom_fault *fault);
+
+    // The following may be null where the architecture has no such thing.
+
+    /// A page request has been accepted by the look-ups: a store for the page request queue, or a response.
+    /// Called only when no store is left. Returns false if it was not put into the queue.
+    bool (*page_request)(const struct iom_arch *arch, void *state, const struct iom_page_request *request);
+    /// The next store that is wanted, false when there is none; asked after every change of the state. One is
+    /// carried out at a time.
+    bool (*next_store)(const struct iom_arch *arch, void *state, struct iom_register_store *store);
+    /// Memory has acknowledged a store. Returns actions as `write` does.
+    uint32_t (*store_done)(const struct iom_arch *arch, void *state, const struct iom_register_store *store,
+                           enum iom_access access);
+    /// The next response to a page request that the hardware gives by itself, false when there is none. Asked
+    /// after every page_request, record and store_done: the register file keeps few of them.
+    bool (*next_response)(const struct iom_arch *arch, void *state, struct iom_page_response *response);
+    /// Performance counters. Returns actions as `write` does.
+    uint32_t (*count)(const struct iom_arch *arch, void *state, const struct iom_event *event);
+    /// After IOM_ACTION_TRANSLATE: the request (x's request fields, IOM_REQ_DEBUG set), and its result.
+    void (*translate_request)(const struct iom_arch *arch, const void *state, struct iom_xlate *x);
+    uint32_t (*translate_result)(const struct iom_arch *arch, void *state, const struct iom_xlate *x);
+
+    /// It is cycle `now` of the IOMMU's clock: told before the other operations of a cycle. Returns actions
+    /// as `write` does.
+    uint32_t (*time)(const struct iom_arch *arch, void *state, iom_cycle now);
+    /// The next cycle in which `time` must be told even if nothing else happens, IOM_NEVER: none. Asked after
+    /// the other operations of a cycle.
+    iom_cycle (*wake)(const struct iom_arch *arch, const void *state);
 
     // ---- commands ---------------------------------------------------------------------------------
     /// After IOM_ACTION_INVALIDATE: the invalidation that a register write asked for or implies, one per
@@ -103,8 +143,8 @@ struct iom_arch_ops {
                               struct iom_invalidation *invalidation);
     /// After IOM_ACTION_DOORBELL: the command queue as the registers describe it.
     void (*queue)(const struct iom_arch *arch, const void *state, struct iom_queue_setup *setup);
-    /// Decodes one command of command_bytes (words in memory order).
-    void (*decode)(const struct iom_arch *arch, const uint64_t *words, uint32_t command_bytes,
+    /// Decodes one command of setup->command_bytes (words in memory order).
+    void (*decode)(const struct iom_arch *arch, const struct iom_queue_setup *setup, const uint64_t *words,
                    struct iom_command *command);
     /// Something happened to the queue: sets head, status and error registers. An event of an old generation
     /// is ignored, except INTERRUPT and COMPLETION, which may come late. Returns actions as `write` does.
@@ -117,8 +157,8 @@ struct iom_arch {
     uint8_t iommu;      ///< instance number, goes into every tag
 };
 
-/// Reads `bytes` at `address` into `data` without side effects; returns false on an access error.
-typedef bool (*iom_read_fn)(void *context, uint64_t address, void *data, unsigned bytes);
+/// Reads `bytes` at `address` into `data` without side effects.
+typedef enum iom_access (*iom_read_fn)(void *context, uint64_t address, void *data, unsigned bytes);
 
 /// The pure uncached walk: translates x from the tables as they are now, without caches, timing,
 /// fault records or accessed/dirty updates (those are assumed to succeed). Used by transport_dbg, the
@@ -131,8 +171,9 @@ void iom_translate_pure(const struct iom_arch *arch, const struct iom_view *view
 struct iom_functional_memory {
     void *context;
     iom_read_fn read;
-    /// Null: updates are assumed to succeed and not performed. Returns false on an access error.
-    bool (*cas)(void *context, uint64_t address, uint64_t expected, uint64_t desired, uint64_t *found);
+    /// Null: updates are assumed to succeed and not performed.
+    enum iom_access (*cas)(void *context, uint64_t address, uint64_t expected, uint64_t desired,
+                           uint64_t *found);
 };
 
 /// As iom_translate_pure, but performs accessed/dirty updates through memory->cas and leaves the

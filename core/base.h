@@ -29,6 +29,18 @@ typedef uint64_t iom_cycle;
 /// Largest number of bytes one table read or atomic update moves (a cache line).
 #define IOM_LINE_BYTES 64u
 
+/// How memory answers an access of the IOMMU.
+enum iom_access {
+    IOM_ACCESS_OK,
+    IOM_ACCESS_REFUSED,  ///< the address does not answer, or refuses
+    IOM_ACCESS_POISONED, ///< what is there is known to be corrupt (reads only)
+};
+
+static inline enum iom_access iom_access_if(bool answers)
+{
+    return answers ? IOM_ACCESS_OK : IOM_ACCESS_REFUSED;
+}
+
 static inline uint64_t iom_align_down(uint64_t value, unsigned size_log2)
 {
     return size_log2 >= 64 ? 0 : value & ~((UINT64_C(1) << size_log2) - 1);

@@ -156,11 +156,6 @@ void *iom_cache_payload_mut(struct iom_cache *cache, int32_t slot)
     return iom_cache_payload_at(cache, (uint32_t)slot);
 }
 
-bool iom_cache_contains(struct iom_cache *cache, iom_cycle cycle, const struct iom_cache_match *match)
-{
-    return iom_cache_count_matching(cache, cycle, match) != 0;
-}
-
 uint32_t iom_cache_count_matching(struct iom_cache *cache, iom_cycle cycle,
                                   const struct iom_cache_match *match)
 {

@@ -77,7 +77,8 @@ struct iom_cache_config {
 };
 
 /// Which entries an invalidation removes: those equal to `tag` in every field of `fields` and, when
-/// `fields` has IOM_TAG_ADDRESS, whose page overlaps [first, last].
+/// `fields` has IOM_TAG_ADDRESS, whose page overlaps [first, last] (IOM_TAG_SPAN, IOM_TAG_INTERMEDIATE:
+/// see core/tag.h).
 struct iom_cache_match {
     struct iom_tag tag;
     uint32_t fields;        ///< IOM_TAG_* fields to compare
@@ -148,9 +149,6 @@ void iom_cache_invalidate_all(struct iom_cache *cache, iom_cycle cycle);
 /// Cycles never decrease from one operation to the next. The pending lists grow when a cycle records more
 /// changes than any before it; the process aborts if memory runs out there.
 void iom_cache_sync(struct iom_cache *cache, iom_cycle cycle);
-
-/// True if an entry matches in the state at the start of `cycle`; for tests and reports.
-bool iom_cache_contains(struct iom_cache *cache, iom_cycle cycle, const struct iom_cache_match *match);
 
 /// Entries that a match covers, of the state at the start of `cycle` (cost of an invalidation).
 uint32_t iom_cache_count_matching(struct iom_cache *cache, iom_cycle cycle,

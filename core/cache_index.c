@@ -24,7 +24,8 @@ uint32_t iom_cache_set_for(const struct iom_cache *cache, const struct iom_cache
     if (cache->set_log2 == 0)
         return 0;
     struct iom_tag tag;
-    memcpy(&tag, identity, sizeof tag);
+    memset(&tag, 0, sizeof tag);
+    memcpy(&tag, identity, sizeof *identity);
     uint64_t page = tag.size_log2 >= 64 ? 0 : tag.address >> tag.size_log2;
     if ((cache->config.index & ~(uint32_t)IOM_TAG_ADDRESS) == 0)
         return (uint32_t)page & cache->set_mask;

@@ -20,7 +20,8 @@
 struct iom_cache_key {
     uint64_t word[4];
 };
-_Static_assert(sizeof(struct iom_tag) == sizeof(struct iom_cache_key), "a tag is four words");
+_Static_assert(offsetof(struct iom_tag, intermediate) == sizeof(struct iom_cache_key),
+               "what look-ups compare of a tag is four words");
 _Static_assert(offsetof(struct iom_tag, stream) == 8, "word 0 of a tag is its address");
 
 /// Entries of one page size, global or not. Only classes with entries are probed.

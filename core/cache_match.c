@@ -5,13 +5,24 @@
 // filled, whatever fields the cache's look-ups compare.
 #include "core/cache_internal.h"
 
-static bool overlaps(const struct iom_tag *entry, const struct iom_cache_match *match)
+static bool overlaps(uint64_t address, unsigned size_log2, const struct iom_cache_match *match)
 {
     if (match->first > match->last)
         return false;
-    uint64_t first = iom_align_down(entry->address, entry->size_log2);
-    uint64_t last = first | iom_low_bits(UINT64_MAX, entry->size_log2);
+    uint64_t first = iom_align_down(address, size_log2);
+    uint64_t last = first | iom_low_bits(UINT64_MAX, size_log2);
     return first <= match->last && last >= match->first;
+}
+
+static bool in_range(const struct iom_tag *entry, const struct iom_cache_match *match)
+{
+    if (match->fields & IOM_TAG_ADDRESS)
+        return overlaps(entry->address, entry->size_log2, match);
+    if (match->fields & IOM_TAG_SPAN)
+        return overlaps(entry->address, entry->span_log2 != 0 ? entry->span_log2 : entry->size_log2, match);
+    if (match->fields & IOM_TAG_INTERMEDIATE)
+        return overlaps(entry->intermediate, entry->intermediate_log2, match);
+    return true;
 }
 
 bool iom_tag_matches(const struct iom_tag *entry, const struct iom_cache_match *match)
@@ -33,7 +44,7 @@ bool iom_tag_matches(const struct iom_tag *entry, const struct iom_cache_match *
         (fields & IOM_TAG_IOMMU && entry->iommu != tag->iommu) ||
         (fields & IOM_TAG_LEVEL && entry->level != tag->level))
         return false;
-    return !(fields & IOM_TAG_ADDRESS) || overlaps(entry, match);
+    return in_range(entry, match);
 }
 
 // Broken hardware leaves an entry that is covered (enum iom_cache_quirk).

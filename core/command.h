@@ -7,6 +7,7 @@
 
 #include "core/invalidation.h"
 #include "core/msg.h"
+#include "core/page_request.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,12 +24,16 @@ struct iom_queue_setup {
     uint32_t command_bytes; ///< 16 or 32
     uint32_t head;          ///< byte offset of the next command; taken over when `generation` changes
     uint32_t tail;          ///< byte offset behind the last command
+    uint32_t attributes;    ///< architecture's own, for its decoder (byte order, ...)
+    bool timeout_at_wait;   ///< a device's time-out is reported by the next wait (which holds the head) when
+                            ///< all before it has ended; false: at once
     uint32_t generation;    ///< changes when the queue is enabled, disabled, or goes on after an error
 };
 
 enum iom_command_kind {
     IOM_COMMAND_INVALIDATE, ///< `invalidation`
     IOM_COMMAND_WAIT,       ///< `wait`
+    IOM_COMMAND_RESPOND,    ///< `response`: to a page request
     IOM_COMMAND_ACCEPTED,   ///< taken and without effect on translation (interrupt entry cache, response)
     IOM_COMMAND_INVALID,    ///< `error`: the queue stops with its head at this command
 };
@@ -38,6 +43,9 @@ enum iom_command_kind {
 struct iom_command_wait {
     bool write_status;              ///< write `status` to `address` when complete
     bool interrupt;                 ///< raise the completion interrupt
+    bool holds_head;                ///< the queue's head stays at the wait until it completes; a time-out is
+                                    ///< reported with the head there, and the wait is executed again when
+                                    ///< the queue goes on
     bool fence;                     ///< later commands do not begin before it completes
     bool drain_page_requests;       ///< page requests received so far must be in memory
     bool drain_reads, drain_writes; ///< older DMA must be visible whatever the invalidations asked for
@@ -50,15 +58,19 @@ struct iom_command {
     uint32_t error; ///< INVALID: architecture's own error information
     struct iom_invalidation invalidation;
     struct iom_command_wait wait;
+    struct iom_page_response response;
 };
 
 enum iom_queue_event_kind {
     IOM_QUEUE_HEAD,      ///< `head` has moved on
     IOM_QUEUE_INTERRUPT, ///< a wait that asks for an interrupt has completed
     IOM_QUEUE_INVALID,   ///< the command at `head` cannot be executed: `error`
-    IOM_QUEUE_ACCESS,    ///< the command at `head` cannot be read
+    IOM_QUEUE_ACCESS,    ///< the command at `head` cannot be read, or it is a wait that holds the head there and
+                         ///< memory has refused its status write
     IOM_QUEUE_TIMEOUT,   ///< device `stream` did not answer an invalidation; pending waits were aborted
-    IOM_QUEUE_COMPLETION ///< device `stream` answered an invalidation nobody asked for
+    IOM_QUEUE_COMPLETION, ///< device `stream` answered an invalidation nobody asked for
+    IOM_QUEUE_BUSY,       ///< status port: there are commands that have not been carried out
+    IOM_QUEUE_DRAINED,    ///< status port: all up to the tail have
 };
 
 struct iom_queue_event {

@@ -13,6 +13,7 @@
 
 #include "core/command_queue_internal.h"
 #include "core/tracker.h"
+#include "core/unit_stats.h"
 
 #define SECTIONS (IOM_PENDING_WAITS + 1)
 
@@ -31,10 +32,9 @@ static bool has_pending_wait(const struct iom_command_queue *self)
 
 // ---- events --------------------------------------------------------------------------------------------
 
-static void send_event(struct iom_command_queue *self, enum iom_queue_event_kind kind, uint32_t error,
-                       uint32_t stream, iom_cycle now)
+static void send_event_to(struct iom_command_queue *self, struct iom_port *port,
+                          enum iom_queue_event_kind kind, uint32_t error, uint32_t stream, iom_cycle now)
 {
-    struct iom_port *port = &self->ports[IOM_COMMAND_QUEUE_EVENTS];
     if (port->peer == NULL)
         return;
     struct iom_queue_event_message *message = iom_pool_take(&self->event_pool);
@@ -46,6 +46,12 @@ static void send_event(struct iom_command_queue *self, enum iom_queue_event_kind
                                               .error = error,
                                               .stream = stream};
     iom_port_send(port, &message->msg, now);
+}
+
+static void send_event(struct iom_command_queue *self, enum iom_queue_event_kind kind, uint32_t error,
+                       uint32_t stream, iom_cycle now)
+{
+    send_event_to(self, &self->ports[IOM_COMMAND_QUEUE_EVENTS], kind, error, stream, now);
 }
 
 // At most one head event a cycle, but before whatever else happened.
@@ -72,6 +78,15 @@ static void pass(struct iom_command_queue *self)
     self->head_moved = true;
 }
 
+static void stop(struct iom_command_queue *self, enum iom_queue_event_kind kind, uint32_t error,
+                 uint32_t stream, iom_cycle now)
+{
+    self->stats.errors += kind != IOM_QUEUE_TIMEOUT;
+    self->stopped = true;
+    iom_command_queue_drop(self);
+    report(self, kind, error, stream, now);
+}
+
 // ---- waits ---------------------------------------------------------------------------------------------
 
 static struct iom_queue_control *take_control(struct iom_command_queue *self, iom_cycle now)
@@ -84,6 +99,7 @@ static struct iom_queue_control *take_control(struct iom_command_queue *self, io
     message->control.removed = 0;
     message->control.cookie = 0;
     message->control.drain_reads = message->control.drain_writes = false;
+    message->control.drain_page_requests = false;
     return message;
 }
 
@@ -93,9 +109,12 @@ static void send_drain(struct iom_command_queue *self, struct iom_section *secti
     message->control.op = IOM_CONTROL_DRAIN;
     message->control.drain_reads = section->drain_reads;
     message->control.drain_writes = section->drain_writes;
+    message->control.drain_page_requests = section->drain_page_requests;
     message->section = self->first_section;
     section->state = IOM_WAIT_DRAINING;
     section->drain_sent = now;
+    self->stats.read_drains += section->drain_reads;
+    self->stats.write_drains += section->drain_writes;
     iom_port_send(&self->ports[IOM_COMMAND_QUEUE_FANOUT], &message->control.msg, now);
 }
 
@@ -105,6 +124,7 @@ static void send_status(struct iom_command_queue *self, struct iom_section *sect
     if (access == NULL)
         abort(); // one at a time
     access->op = IOM_MEMORY_WRITE;
+    access->client = IOM_CLIENT_COMMANDS;
     access->origin = IOM_WRITE_HARDWARE;
     access->address = section->wait.address;
     access->bytes = section->wait.status_bytes;
@@ -113,19 +133,21 @@ static void send_status(struct iom_command_queue *self, struct iom_section *sect
     access->node = 0;
     access->error = 0;
     section->state = IOM_WAIT_WRITING;
-    section->write_sent = now;
-    iom_port_send(&self->ports[IOM_COMMAND_QUEUE_MEMORY], &access->msg, now);
+    section->write_sent = now + iom_unit_ticks(&self->unit, self->config.pace.status_write_cycles);
+    iom_port_send(&self->ports[IOM_COMMAND_QUEUE_MEMORY], &access->msg, section->write_sent);
 }
 
-// The oldest section and its wait are over. What an aborted one should have drained is left to the next.
+// The oldest section and its wait are over. What an aborted one should have drained is left to the next,
+// unless it holds the head: it is executed again, or software has given it up.
 static void leave_section(struct iom_command_queue *self)
 {
     struct iom_section *section = section_of(self, self->first_section++);
     struct iom_section *next = section_of(self, self->first_section);
-    if (section->aborted) {
+    if (section->aborted && !section->wait.holds_head) {
         next->drain_reads |= section->drain_reads;
         next->drain_writes |= section->drain_writes;
-    } else {
+        next->drain_page_requests |= section->drain_page_requests;
+    } else if (!section->aborted) {
         self->fences -= section->wait.fence;
     }
     memset(section, 0, sizeof *section);
@@ -138,9 +160,36 @@ static void complete(struct iom_command_queue *self, iom_cycle now)
     self->stats.waits_completed++;
     iom_histogram_add(&self->stats.wait_latency, now - section->decoded);
     leave_section(self);
+    iom_command_queue_pause(self, now);
+    if (self->holding && !has_pending_wait(self)) {
+        pass(self);
+        self->holding = self->decoding = self->decoded = false;
+    }
     iom_tracker_completed(self->config.tracker, now, self->config.arch->iommu);
     if (interrupt)
         report(self, IOM_QUEUE_INTERRUPT, 0, 0, now);
+}
+
+static void abort_wait(struct iom_command_queue *self, struct iom_section *section)
+{
+    section->aborted = true;
+    self->fences -= section->wait.fence;
+    self->stats.waits_aborted++;
+}
+
+// The oldest wait ends with an error, which is reported in its place. If the queue has been set up anew since
+// the wait was begun there is nobody to report it to.
+static bool fail_wait(struct iom_command_queue *self, enum iom_queue_event_kind kind, uint32_t stream,
+                      iom_cycle now)
+{
+    struct iom_section *section = section_of(self, self->first_section);
+    bool holds_head = section->wait.holds_head;
+    abort_wait(self, section);
+    leave_section(self);
+    bool stops = !holds_head || (self->holding && !has_pending_wait(self));
+    if (stops)
+        stop(self, kind, 0, stream, now);
+    return stops;
 }
 
 // Takes the oldest wait as far as it can go. True: it is over.
@@ -153,7 +202,12 @@ static bool advance_wait(struct iom_command_queue *self, iom_cycle now)
         leave_section(self);
         return true;
     }
-    if (section->drain_reads || section->drain_writes) {
+    if (self->timed_out) {
+        self->timed_out = !fail_wait(self, IOM_QUEUE_TIMEOUT, self->timed_out_stream, now);
+        return true;
+    }
+    if ((section->drain_reads || section->drain_writes || section->drain_page_requests) &&
+        !self->config.pace.quirk_waits_skip_drain) {
         send_drain(self, section, now);
         return false;
     }
@@ -171,11 +225,8 @@ static void abort_waits(struct iom_command_queue *self)
 {
     for (uint64_t number = self->first_section; number != self->open_section; number++) {
         struct iom_section *section = section_of(self, number);
-        if (section->aborted || section->state == IOM_WAIT_WRITING)
-            continue;
-        section->aborted = true;
-        self->fences -= section->wait.fence;
-        self->stats.waits_aborted++;
+        if (!section->aborted && section->state != IOM_WAIT_WRITING)
+            abort_wait(self, section);
     }
 }
 
@@ -186,7 +237,31 @@ static void drained(struct iom_command_queue *self, iom_cycle now)
     struct iom_section *section = section_of(self, self->first_section);
     iom_histogram_add(&self->stats.wait_drain_latency, now - section->drain_sent);
     section->state = IOM_WAIT_PENDING;
-    section->drain_reads = section->drain_writes = false;
+    section->drain_reads = section->drain_writes = section->drain_page_requests = false;
+}
+
+static void timed_out(struct iom_command_queue *self, uint32_t stream, iom_cycle now)
+{
+    if (self->setup.timeout_at_wait) {
+        self->timed_out = true;
+        self->timed_out_stream = stream;
+        return;
+    }
+    abort_waits(self);
+    stop(self, IOM_QUEUE_TIMEOUT, 0, stream, now);
+}
+
+static void ended(struct iom_command_queue *self, const struct iom_queue_control *message, iom_cycle now)
+{
+    const struct iom_control *control = &message->control;
+    section_of(self, message->section)->open--;
+    self->in_flight--;
+    if (control->op == IOM_CONTROL_RESPOND)
+        return;
+    self->device_in_flight -= control->invalidation.has_device;
+    iom_histogram_add(&self->stats.execute_latency, now - message->begun);
+    if (control->result == IOM_CONTROL_TIMEOUT)
+        timed_out(self, control->invalidation.device.stream, now);
 }
 
 static void take_fanout(struct iom_command_queue *self, iom_cycle now)
@@ -194,20 +269,10 @@ static void take_fanout(struct iom_command_queue *self, iom_cycle now)
     struct iom_port *port = &self->ports[IOM_COMMAND_QUEUE_FANOUT];
     while (iom_port_peek(port, now) != NULL) {
         struct iom_queue_control *message = (struct iom_queue_control *)(void *)iom_port_pop(port);
-        const struct iom_control *control = &message->control;
-        if (control->op == IOM_CONTROL_DRAIN) {
+        if (message->control.op == IOM_CONTROL_DRAIN)
             drained(self, now);
-        } else {
-            section_of(self, message->section)->open--;
-            self->in_flight--;
-            iom_histogram_add(&self->stats.execute_latency, now - message->begun);
-            if (control->result == IOM_CONTROL_TIMEOUT) {
-                abort_waits(self);
-                self->stopped = true;
-                iom_command_queue_drop(self);
-                report(self, IOM_QUEUE_TIMEOUT, 0, control->invalidation.device.stream, now);
-            }
-        }
+        else
+            ended(self, message, now);
         iom_msg_release(&message->control.msg);
     }
 }
@@ -221,10 +286,14 @@ static void take_memory(struct iom_command_queue *self, iom_cycle now)
             iom_command_queue_take_read(self, access);
             continue;
         }
+        bool refused = access->error != IOM_ACCESS_OK;
         iom_msg_release(&access->msg);
         const struct iom_section *section = section_of(self, self->first_section);
         iom_histogram_add(&self->stats.wait_status_latency, now - section->write_sent);
-        complete(self, now);
+        if (refused && section->wait.holds_head)
+            fail_wait(self, IOM_QUEUE_ACCESS, 0, now);
+        else
+            complete(self, now);
     }
 }
 
@@ -241,15 +310,6 @@ static void take_setup(struct iom_command_queue *self, iom_cycle now)
 
 // ---- decode and begin ----------------------------------------------------------------------------------
 
-static void stop(struct iom_command_queue *self, enum iom_queue_event_kind kind, uint32_t error,
-                 iom_cycle now)
-{
-    self->stats.errors++;
-    self->stopped = true;
-    iom_command_queue_drop(self);
-    report(self, kind, error, 0, now);
-}
-
 // Begins to decode the oldest command in the buffer. True: something has changed.
 static bool start_decoding(struct iom_command_queue *self, iom_cycle now)
 {
@@ -258,7 +318,7 @@ static bool start_decoding(struct iom_command_queue *self, iom_cycle now)
         return false;
     self->current = *oldest;
     if (oldest->state == IOM_FETCHED_UNREADABLE) {
-        stop(self, IOM_QUEUE_ACCESS, 0, now);
+        stop(self, IOM_QUEUE_ACCESS, 0, 0, now);
         return true;
     }
     self->oldest++;
@@ -271,12 +331,15 @@ static void decode(struct iom_command_queue *self)
 {
     const struct iom_arch *arch = self->config.arch;
     memset(&self->command, 0, sizeof self->command);
-    arch->ops->decode(arch, self->current.words, self->setup.command_bytes, &self->command);
+    arch->ops->decode(arch, &self->setup, self->current.words, &self->command);
+    self->command.wait.holds_head &= !self->config.pace.quirk_head_passes_waits;
     self->decoded = true;
     self->stats.commands++;
     iom_histogram_add(&self->stats.fetch_latency, self->decoded_at - self->current.announced);
     if (self->command.kind == IOM_COMMAND_WAIT) {
         self->stats.waits++;
+    } else if (self->command.kind == IOM_COMMAND_RESPOND) {
+        self->stats.responses++;
     } else if (self->command.kind == IOM_COMMAND_INVALIDATE) {
         self->stats.invalidations += self->command.invalidation.parts != 0;
         self->stats.device_invalidations += self->command.invalidation.has_device;
@@ -290,7 +353,12 @@ static bool held(const struct iom_command_queue *self)
         return self->open_section - self->first_section == IOM_PENDING_WAITS;
     if (self->fences != 0 || (self->config.in_order && (self->in_flight != 0 || has_pending_wait(self))))
         return true;
-    return self->command.kind == IOM_COMMAND_INVALIDATE && self->in_flight >= self->config.max_in_flight;
+    return self->command.kind != IOM_COMMAND_ACCEPTED && self->in_flight >= self->config.max_in_flight;
+}
+
+static bool waits_for_tag(const struct iom_command_queue *self)
+{
+    return self->config.device_tags != 0 && self->device_in_flight > self->config.device_tags;
 }
 
 static void begin_invalidation(struct iom_command_queue *self, iom_cycle now)
@@ -304,40 +372,62 @@ static void begin_invalidation(struct iom_command_queue *self, iom_cycle now)
     section->drain_reads |= self->command.invalidation.drain_reads;
     section->drain_writes |= self->command.invalidation.drain_writes;
     self->in_flight++;
+    self->device_in_flight += self->command.invalidation.has_device;
     self->stats.most_in_flight = iom_max_u64(self->stats.most_in_flight, self->in_flight);
     iom_histogram_add(&self->stats.hold_latency, now - self->decoded_at);
     iom_port_send(&self->ports[IOM_COMMAND_QUEUE_FANOUT], &message->control.msg, now);
 }
 
+static void begin_response(struct iom_command_queue *self, iom_cycle now)
+{
+    struct iom_queue_control *message = take_control(self, now);
+    message->control.op = IOM_CONTROL_RESPOND;
+    message->control.response = self->command.response;
+    message->section = self->open_section;
+    section_of(self, self->open_section)->open++;
+    self->in_flight++;
+    iom_port_send(&self->ports[IOM_COMMAND_QUEUE_FANOUT], &message->control.msg, now);
+}
+
 static void begin_wait(struct iom_command_queue *self)
 {
+    const struct iom_arch_ops *ops = self->config.arch->ops;
     struct iom_section *section = section_of(self, self->open_section++);
     section->wait = self->command.wait;
     section->decoded = self->decoded_at;
     section->drain_reads |= section->wait.drain_reads;
     section->drain_writes |= section->wait.drain_writes;
+    section->drain_page_requests |= section->wait.drain_page_requests && ops->page_request != NULL;
     self->fences += section->wait.fence;
 }
 
 // Decodes and begins the command in the decoder. True: it has left the decoder.
 static bool begin(struct iom_command_queue *self, iom_cycle now)
 {
-    if (self->decoded_at > now)
+    if (self->decoded_at > now || self->holding)
         return false;
     if (!self->decoded)
         decode(self);
+    if (waits_for_tag(self))
+        return false;
     if (self->command.kind == IOM_COMMAND_INVALID) {
-        stop(self, IOM_QUEUE_INVALID, self->command.error, now);
+        stop(self, IOM_QUEUE_INVALID, self->command.error, 0, now);
         return true;
     }
     if (held(self))
         return false;
-    pass(self);
+    self->holding = self->command.kind == IOM_COMMAND_WAIT && self->command.wait.holds_head;
     if (self->command.kind == IOM_COMMAND_WAIT)
         begin_wait(self);
-    else if (self->command.kind == IOM_COMMAND_INVALIDATE)
+    if (self->holding)
+        return true;
+    pass(self);
+    if (self->command.kind == IOM_COMMAND_INVALIDATE)
         begin_invalidation(self, now);
+    else if (self->command.kind == IOM_COMMAND_RESPOND)
+        begin_response(self, now);
     self->decoding = self->decoded = false;
+    iom_command_queue_pause(self, now);
     return true;
 }
 
@@ -349,6 +439,20 @@ static bool take_command(struct iom_command_queue *self, iom_cycle now)
 }
 
 // ---- the unit ------------------------------------------------------------------------------------------
+
+// A queue that carries out one command at a time does not wait for what it has begun, and is idle in the cycle
+// behind the end of the last one.
+static void report_status(struct iom_command_queue *self, iom_cycle now)
+{
+    bool paced = self->config.pace.one_at_a_time;
+    bool busy = iom_command_queue_runs(self) && (self->head != self->setup.tail || has_pending_wait(self) ||
+                                                 (self->in_flight != 0 && !paced));
+    if (busy == self->busy)
+        return;
+    self->busy = busy;
+    send_event_to(self, &self->ports[IOM_COMMAND_QUEUE_STATUS], busy ? IOM_QUEUE_BUSY : IOM_QUEUE_DRAINED, 0,
+                  0, now + (paced && !busy ? self->unit.period : 0));
+}
 
 static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
 {
@@ -362,7 +466,9 @@ static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
     }
     iom_command_queue_fetch(self, now);
     report_head(self, now);
-    return self->decoding && self->decoded_at > now ? self->decoded_at : IOM_NEVER;
+    report_status(self, now);
+    iom_cycle wake = self->decoding && self->decoded_at > now ? self->decoded_at : IOM_NEVER;
+    return self->fetch_from > now ? iom_min_u64(wake, self->fetch_from) : wake;
 }
 
 static uint64_t outstanding(const struct iom_unit *unit)
@@ -383,26 +489,8 @@ static void describe(const struct iom_unit *unit, char *text, size_t text_bytes)
              (unsigned)self->setup.tail);
 }
 
-static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *block)
-{
-    struct iom_command_queue *self = (struct iom_command_queue *)(void *)unit;
-    if (index != 0)
-        return false;
-    *block = (struct iom_stat_block){"command_queue", stat_infos, sizeof stat_infos / sizeof stat_infos[0],
-                                     &self->stats};
-    return true;
-}
-
-static void reset_stats(struct iom_unit *unit)
-{
-    struct iom_command_queue *self = (struct iom_command_queue *)(void *)unit;
-    memset(&self->stats, 0, sizeof self->stats);
-}
-
-static void destroy(struct iom_unit *unit)
-{
-    iom_command_queue_destroy((struct iom_command_queue *)(void *)unit);
-}
+IOM_UNIT_STATS(struct iom_command_queue, "command_queue", stat_infos)
+IOM_UNIT_DESTROY(struct iom_command_queue, iom_command_queue_destroy)
 
 static const struct iom_unit_ops queue_ops = {
     .kind = "command_queue",
@@ -437,6 +525,7 @@ struct iom_command_queue *iom_command_queue_create(const struct iom_command_queu
     iom_port_init(&self->unit, IOM_COMMAND_QUEUE_EVENTS, "events", true);
     iom_port_init(&self->unit, IOM_COMMAND_QUEUE_MEMORY, "memory", true);
     iom_port_init(&self->unit, IOM_COMMAND_QUEUE_FANOUT, "fanout", true);
+    iom_port_init(&self->unit, IOM_COMMAND_QUEUE_STATUS, "status", true);
     return self;
 }
 
@@ -474,10 +563,11 @@ void iom_command_queue_set_up(struct iom_command_queue *self, const struct iom_q
 void iom_command_queue_reset(struct iom_command_queue *self)
 {
     iom_command_queue_drop(self);
-    self->known = self->stopped = self->head_moved = false;
+    self->known = self->stopped = self->head_moved = self->busy = false;
     memset(&self->setup, 0, sizeof self->setup);
     memset(self->sections, 0, sizeof self->sections);
     self->first_section = self->open_section = 0;
     self->head = self->fetch = 0;
     self->fences = 0;
+    self->timed_out = false;
 }

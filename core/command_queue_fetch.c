@@ -49,6 +49,7 @@ void iom_command_queue_drop(struct iom_command_queue *self)
     self->oldest = self->next;
     self->decoding = false;
     self->decoded = false;
+    self->holding = false;
     self->announcement_count = 0;
 }
 
@@ -95,6 +96,7 @@ static void send_read(struct iom_command_queue *self, uint32_t bytes, iom_cycle 
     if (access == NULL)
         abort(); // bounded by the prefetch buffer
     access->op = IOM_MEMORY_READ;
+    access->client = IOM_CLIENT_COMMANDS;
     access->address = self->setup.base + self->fetch;
     access->bytes = (uint8_t)bytes;
     access->cookie = self->next;
@@ -114,10 +116,24 @@ static void send_read(struct iom_command_queue *self, uint32_t bytes, iom_cycle 
     iom_port_send(&self->ports[IOM_COMMAND_QUEUE_MEMORY], &access->msg, now);
 }
 
+void iom_command_queue_pause(struct iom_command_queue *self, iom_cycle now)
+{
+    if (self->config.pace.one_at_a_time)
+        self->fetch_from = now + iom_unit_ticks(&self->unit, self->config.pace.fetch_gap_cycles);
+}
+
+// Is a command under way that the next one's read has to wait for?
+static bool is_paced(const struct iom_command_queue *self, iom_cycle now)
+{
+    return self->config.pace.one_at_a_time &&
+           (now < self->fetch_from || self->decoding || self->oldest != self->next ||
+            self->first_section != self->open_section);
+}
+
 void iom_command_queue_fetch(struct iom_command_queue *self, iom_cycle now)
 {
     struct iom_port *port = &self->ports[IOM_COMMAND_QUEUE_MEMORY];
-    if (!iom_command_queue_runs(self) || port->peer == NULL)
+    if (!iom_command_queue_runs(self) || port->peer == NULL || is_paced(self, now))
         return;
     uint32_t bytes;
     while ((bytes = next_read(self)) != 0) {

@@ -40,7 +40,7 @@ enum iom_wait_state {
 /// The commands up to and including a wait. The youngest section has no wait yet.
 struct iom_section {
     uint64_t open; ///< invalidations begun and not ended
-    bool drain_reads, drain_writes;
+    bool drain_reads, drain_writes, drain_page_requests;
     bool aborted;
     uint8_t state; ///< enum iom_wait_state
     iom_cycle decoded, drain_sent, write_sent;
@@ -66,8 +66,10 @@ struct iom_command_queue {
     bool stopped; ///< error or time-out: until the next generation
     uint32_t head;
     bool head_moved; ///< not reported yet
+    bool busy;       ///< as last told through the status port
     // Fetch. Commands are numbered; number n is in buffer[n % prefetch_commands].
-    uint32_t fetch; ///< offset of the next read
+    uint32_t fetch;       ///< offset of the next read
+    iom_cycle fetch_from; ///< earliest departure of the next read
     struct iom_fetched *buffer;
     uint64_t oldest, next; ///< numbers: [oldest, next) are in the buffer or on their way
     uint64_t reads;        ///< under way
@@ -79,9 +81,13 @@ struct iom_command_queue {
     iom_cycle decoded_at;
     struct iom_fetched current;
     struct iom_command command;
+    bool holding; ///< it is a wait that holds the head, and pending: the youngest section's
     // Execution. Sections are numbered; number n is in sections[n % (IOM_PENDING_WAITS + 1)].
-    uint32_t in_flight; ///< invalidations begun and not ended
-    uint32_t fences;    ///< waits with fence among the pending ones
+    uint32_t in_flight;        ///< invalidations and responses begun and not ended
+    uint32_t device_in_flight; ///< of these: invalidations of device TLBs
+    bool timed_out;            ///< for the next wait to report
+    uint32_t timed_out_stream;
+    uint32_t fences; ///< waits with fence among the pending ones
     struct iom_section sections[IOM_PENDING_WAITS + 1];
     uint64_t first_section, open_section; ///< [first, open) have a wait
     struct iom_command_queue_stats stats;
@@ -99,6 +105,8 @@ void iom_command_queue_take_setup(struct iom_command_queue *queue, const struct 
 void iom_command_queue_take_read(struct iom_command_queue *queue, struct iom_memory_access *access);
 /// Sends the reads for which there is place.
 void iom_command_queue_fetch(struct iom_command_queue *queue, iom_cycle now);
+/// A command has ended: a queue that carries out one at a time makes its pause.
+void iom_command_queue_pause(struct iom_command_queue *queue, iom_cycle now);
 /// Oldest command in the buffer if it has come back, else null.
 const struct iom_fetched *iom_command_queue_peek(const struct iom_command_queue *queue);
 /// Drops all commands that have not begun, also those on their way.

@@ -11,6 +11,7 @@
 #include "core/arch.h"
 #include "core/invalidation.h"
 #include "core/msg.h"
+#include "core/page_request.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,7 +20,9 @@ extern "C" {
 enum iom_control_op {
     IOM_CONTROL_VIEW,       ///< the register view has changed
     IOM_CONTROL_INVALIDATE, ///< remove what matches
-    IOM_CONTROL_DRAIN,      ///< front end only: answered when all DMA that looked up before is visible
+    IOM_CONTROL_RESPOND,    ///< fan-out only: send `response` to its device; answered when it has left
+    IOM_CONTROL_DRAIN,      ///< front end only: answered when all DMA that looked up before is visible (and,
+                            ///< if it asks for them, page requests are in memory)
 };
 
 /// How an invalidation ended (acknowledgement of the fan-out to its source).
@@ -33,9 +36,12 @@ struct iom_control {
     uint8_t op;                           ///< enum iom_control_op
     uint8_t result;                       ///< acknowledgement: enum iom_control_result
     bool drain_reads, drain_writes;       ///< DRAIN: which DMA must be visible
+    bool drain_page_requests;             ///< DRAIN: page requests must be in their queue in memory
     uint32_t removed;                     ///< acknowledgement: entries removed
+    uint32_t stopped;                     ///< acknowledgement: walks under way whose result will be dropped
     struct iom_invalidation invalidation; ///< INVALIDATE: which entries
     struct iom_view view;                 ///< VIEW: the new view
+    struct iom_page_response response;    ///< RESPOND
     uint64_t cookie;                      ///< sender's own
 };
 
@@ -49,11 +55,23 @@ struct iom_mmio {
     uint64_t cookie; ///< sender's own
 };
 
-/// A fault on its way to the fault records.
-struct iom_fault_report {
+enum iom_report_kind {
+    IOM_REPORT_FAULT,        ///< a fault on its way to the fault records; of a page request that was refused
+                             ///< also when fault.recorded is 0 (IOM_REQ_PAGE in fault.flags)
+    IOM_REPORT_PAGE_REQUEST, ///< a page request on its way to the page request queue
+    IOM_REPORT_EVENT,        ///< something that performance counters count
+};
+
+/// Stages to register unit (one way). A DRAIN of page requests takes the same way behind them, and comes back.
+struct iom_report {
     struct iom_msg msg;
-    struct iom_fault fault;
+    uint8_t kind; ///< enum iom_report_kind
     iom_cycle detected;
+    union {
+        struct iom_fault fault;
+        struct iom_page_request page_request;
+        struct iom_event event;
+    } what;
 };
 
 #ifdef __cplusplus

@@ -9,6 +9,7 @@
 
 #include "core/device_tlb_internal.h"
 #include "core/tracker.h"
+#include "core/unit_stats.h"
 
 #define NO_RECORD UINT32_MAX
 #define FIRST_RECORDS 64u
@@ -137,8 +138,10 @@ static iom_cycle next_invalidation(const struct iom_device_tlb *tlb, iom_cycle n
         return tlb->apply_at;
     const struct iom_port *port = &tlb->ports[IOM_DEVICE_TLB_INVALIDATE];
     bool more = tlb->invalidations_held < tlb->config.queue_depth && iom_port_peek(port, now) != NULL;
-    return more || tlb->invalidations.first != NULL ? iom_max_u64(tlb->free_from, now + tlb->unit.period)
-                                                    : IOM_NEVER;
+    // Those that keep one waiting are served by an answer, which wakes the unit.
+    return more || (tlb->invalidations.first != NULL && tlb->starving == 0)
+               ? iom_max_u64(tlb->free_from, now + tlb->unit.period)
+               : IOM_NEVER;
 }
 
 static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
@@ -196,8 +199,7 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
     if (index != 0)
         return false;
     count_entries(tlb);
-    *block = (struct iom_stat_block){"device_tlb", stat_infos, sizeof stat_infos / sizeof stat_infos[0],
-                                     &tlb->stats};
+    *block = IOM_STAT_BLOCK("device_tlb", stat_infos, &tlb->stats);
     return true;
 }
 
@@ -210,10 +212,7 @@ static void reset_stats(struct iom_unit *unit)
     tlb->counts_base = *iom_cache_counts_of(tlb->cache);
 }
 
-static void destroy(struct iom_unit *unit)
-{
-    iom_device_tlb_destroy((struct iom_device_tlb *)(void *)unit);
-}
+IOM_UNIT_DESTROY(struct iom_device_tlb, iom_device_tlb_destroy)
 
 static const struct iom_unit_ops device_tlb_ops = {
     .kind = "device_tlb",
@@ -266,6 +265,7 @@ struct iom_device_tlb *iom_device_tlb_create(const struct iom_device_tlb_config 
     iom_port_init(&tlb->unit, IOM_DEVICE_TLB_DEVICE, "device", false);
     iom_port_init(&tlb->unit, IOM_DEVICE_TLB_HOST, "host", true);
     iom_port_init(&tlb->unit, IOM_DEVICE_TLB_INVALIDATE, "invalidate", false);
+    iom_port_init(&tlb->unit, IOM_DEVICE_TLB_MESSAGES, "messages", true);
     if (config->tracker != NULL && config->cache.entries != 0)
         iom_tracker_watch_cache(config->tracker, tlb->cache, IOM_TRACKED_DEVICE_TLB, config->index,
                                 config->iommu);

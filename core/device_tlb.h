@@ -7,7 +7,9 @@
 //   host          requester: translation requests, translated (and, on request, untranslated) DMA, to the
 //                 link or the IOMMU
 //   invalidate    responder: struct iom_ats_invalidation from the fan-out, over the link; sent back as the
-//                 completion
+//                 completion. Page responses come the same way
+//   messages      requester, one way: struct iom_page_response_message passed on to the device in the cycle of
+//                 its arrival; may stay unbound
 //
 // Timing (cycles of the unit's clock):
 //   look-up       a request that arrived by c and is taken up in c (lookups_per_cycle) knows in
@@ -21,12 +23,15 @@
 //                 answered with IOM_OUTCOME_FAULT (not recorded: the IOMMU has done that if it wanted to),
 //                 or, with untranslated_fallback, sent untranslated. An answer that allows untranslated
 //                 access only (interrupts) sends it untranslated in any case
+//   page request  leaves without a look-up, in the order of posted writes if it is marked as posted
 //   order         posted writes of the device leave in order; reads do not overtake them (core/order.h)
 //   invalidation  arrives in c, is begun in c or in the cycle after that in which the one before it was
 //                 applied, and applied at the end of the cycle given by `invalidate`
 //                 (core/invalidate_cost.h). What is under way to its pages is poisoned: its answer is not
-//                 filled, and requests that wait for it look up again in the cycle of the answer. An answer
-//                 larger than a page (use_size) counts as poisoned if any of its pages was invalidated. The
+//                 filled, and requests that wait for it look up again in the cycle of the answer; one that
+//                 has had to IOM_DEVICE_TLB_PATIENCE times keeps the next invalidation from beginning until
+//                 it is served. An answer larger than a page (use_size) counts as poisoned if any of its
+//                 pages was invalidated. The
 //                 completion leaves in the cycle of application or when every read sent or decided before
 //                 with a translation that was removed has been answered, and every such posted write has been
 //                 sent, and arrives behind every posted write sent before (PCIe Base 6.0, 10.3.2, ordering)
@@ -54,6 +59,9 @@ extern "C" {
 
 struct iom_tracker;
 
+/// Times a request may look up again because of invalidations before it keeps the next one waiting.
+#define IOM_DEVICE_TLB_PATIENCE 4u
+
 struct iom_device_tlb_config {
     uint32_t stream;                       ///< requester id of the device
     uint32_t index;                        ///< number among the device TLBs of the system (hazard tracker)
@@ -80,6 +88,7 @@ enum iom_device_tlb_port {
     IOM_DEVICE_TLB_DEVICE,
     IOM_DEVICE_TLB_HOST,
     IOM_DEVICE_TLB_INVALIDATE,
+    IOM_DEVICE_TLB_MESSAGES,
     IOM_DEVICE_TLB_PORTS,
 };
 
@@ -96,6 +105,8 @@ enum iom_device_tlb_port {
     X(counter, invalidations, "invalidations", "invalidation requests received")                             \
     X(counter, invalidated, "entries", "entries removed by them")                                            \
     X(counter, squashed, "requests", "translation requests under way poisoned by them")                      \
+    X(counter, starved, "requests",                                                                          \
+      "DMA that kept an invalidation waiting, its answers poisoned again and again")                         \
     X(maximum, most_invalidations, "invalidations", "most invalidation requests held at once")               \
     X(histogram, translation_latency, "cycles", "from a translation request to its answer")                  \
     X(histogram, invalidation_latency, "cycles", "from an invalidation request to its completion leaving")

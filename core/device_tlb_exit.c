@@ -87,6 +87,7 @@ static void go(struct iom_device_tlb *tlb, struct iom_dma *dma, iom_cycle when, 
 
 void iom_device_tlb_leave(struct iom_device_tlb *tlb, struct iom_dma *dma, iom_cycle when, iom_cycle now)
 {
+    tlb->starving -= iom_device_request_of(tlb, dma)->restarts == IOM_DEVICE_TLB_PATIENCE;
     // Scenario F1: a buffer that completions pass.
     if (tlb->config.completion_overtakes_writes && (dma->x.flags & IOM_REQ_POSTED))
         when += iom_device_ticks(tlb, tlb->config.write_buffer_cycles);

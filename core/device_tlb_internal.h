@@ -32,6 +32,7 @@ struct iom_device_request {
     bool translated;      ///< uses `leaf`
     bool refused;         ///< answered here, never sent
     bool sent;            ///< handed to the host port
+    uint8_t restarts;     ///< answers that an invalidation has spoilt, up to IOM_DEVICE_TLB_PATIENCE
     struct iom_leaf leaf; ///< translation used (output: address of the first byte)
     struct iom_tag used;  ///< tag of it, at its size
     iom_cycle ready;      ///< its look-up is over, or it may look up again
@@ -97,6 +98,7 @@ struct iom_device_tlb {
     bool blocks;                          ///< blocked_until is valid
     struct iom_device_completion completions[IOM_DEVICE_TLB_SLOTS];
     uint32_t invalidations_held; ///< arrived and not completed
+    uint32_t starving;           ///< requests whose patience is over: no invalidation begins
     struct iom_fifo swallowed;   ///< silent device: never answered
 
     iom_cycle write_arrival; ///< arrival of the last posted write at the other end of the host port

@@ -106,10 +106,11 @@ static void complete(struct iom_device_tlb *tlb, struct iom_ats_invalidation *ms
 // ---- application ---------------------------------------------------------------------------------------
 
 // Translation requests under way: those to a page named are poisoned; of those to another page the answer
-// will tell by its size.
-static void poison(struct iom_device_tlb *tlb, const struct iom_cache_match *match)
+// will tell by its size. Returns how many were poisoned.
+static uint32_t poison(struct iom_device_tlb *tlb, const struct iom_cache_match *match)
 {
-    for (uint32_t i = 0; i < tlb->misses.capacity; i++) {
+    uint32_t poisoned = 0;
+    for (uint32_t i = 0; i < tlb->misses.capacity && tlb->config.squash; i++) {
         struct iom_miss *miss = &tlb->misses.entries[i];
         if (!miss->used || miss->poisoned)
             continue;
@@ -122,7 +123,7 @@ static void poison(struct iom_device_tlb *tlb, const struct iom_cache_match *mat
         if (!(match->fields & IOM_TAG_ADDRESS) ||
             iom_device_overlaps(miss->key.address, IOM_PAGE_LOG2, match->first, match->last)) {
             miss->poisoned = true;
-            tlb->stats.squashed += tlb->config.squash;
+            poisoned++;
         } else if (tlb->config.use_size) {
             translation->stale_first =
                 translation->stale ? iom_min_u64(translation->stale_first, match->first) : match->first;
@@ -131,6 +132,8 @@ static void poison(struct iom_device_tlb *tlb, const struct iom_cache_match *mat
             translation->stale = true;
         }
     }
+    tlb->stats.squashed += poisoned;
+    return poisoned;
 }
 
 // Entries that go, those filled in this very cycle included.
@@ -155,9 +158,10 @@ void iom_device_tlb_apply_invalidation(struct iom_device_tlb *tlb, iom_cycle now
     uint32_t count = matches_of(tlb, &msg->what, matches);
     msg->removed = count_removed(tlb, matches, count, now);
     msg->applied = now;
+    msg->stopped = 0;
     for (uint32_t i = 0; i < count; i++) {
         iom_cache_invalidate(tlb->cache, now, &matches[i]);
-        poison(tlb, &matches[i]);
+        msg->stopped += poison(tlb, &matches[i]);
     }
     tlb->running = NULL;
     tlb->free_from = now + tlb->unit.period;
@@ -179,11 +183,26 @@ static uint64_t cost(const struct iom_device_tlb *tlb, const struct iom_device_i
     return cycles;
 }
 
+// Page responses are for the device itself.
+static void pass_on(struct iom_device_tlb *tlb, struct iom_msg *msg, iom_cycle now)
+{
+    struct iom_port *messages = &tlb->ports[IOM_DEVICE_TLB_MESSAGES];
+    iom_port_return_credit(&tlb->ports[IOM_DEVICE_TLB_INVALIDATE], now);
+    if (messages->peer != NULL)
+        iom_port_send(messages, msg, now);
+    else
+        iom_msg_release(msg);
+}
+
 void iom_device_tlb_begin_invalidations(struct iom_device_tlb *tlb, iom_cycle now)
 {
     struct iom_port *port = &tlb->ports[IOM_DEVICE_TLB_INVALIDATE];
     while (tlb->invalidations_held < tlb->config.queue_depth && iom_port_peek(port, now) != NULL) {
         struct iom_msg *msg = iom_port_pop(port);
+        if (msg->kind == IOM_MSG_PAGE_RESPONSE) {
+            pass_on(tlb, msg, now);
+            continue;
+        }
         assert(msg->kind == IOM_MSG_DEVICE_INVALIDATION);
         tlb->stats.invalidations++;
         if (tlb->config.silent) {
@@ -195,7 +214,8 @@ void iom_device_tlb_begin_invalidations(struct iom_device_tlb *tlb, iom_cycle no
         if (++tlb->invalidations_held > tlb->stats.most_invalidations)
             tlb->stats.most_invalidations = tlb->invalidations_held;
     }
-    if (tlb->running != NULL || tlb->invalidations.first == NULL || now < tlb->free_from)
+    if (tlb->running != NULL || tlb->invalidations.first == NULL || now < tlb->free_from ||
+        tlb->starving != 0)
         return;
     tlb->running = (struct iom_ats_invalidation *)(void *)iom_fifo_pop(&tlb->invalidations);
     uint64_t cycles = cost(tlb, &tlb->running->what);

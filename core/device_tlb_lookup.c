@@ -161,7 +161,7 @@ static bool miss(struct iom_device_tlb *tlb, struct iom_dma *dma, const struct i
 bool iom_device_tlb_look_up(struct iom_device_tlb *tlb, struct iom_dma *dma, iom_cycle now)
 {
     iom_cycle when = now + iom_device_ticks(tlb, tlb->config.latency_cycles);
-    if (dma->x.flags & (IOM_REQ_TRANSLATE | IOM_REQ_TRANSLATED)) {
+    if (dma->x.flags & (IOM_REQ_TRANSLATE | IOM_REQ_TRANSLATED | IOM_REQ_PAGE)) {
         iom_device_tlb_leave(tlb, dma, when, now); // the device knows what it does
         return true;
     }
@@ -238,6 +238,15 @@ static void look_up_again(struct iom_device_tlb *tlb, struct iom_dma *dma, iom_c
     iom_fifo_push(&tlb->replays, &dma->msg);
 }
 
+// An answer has come in vain. Under a storm of invalidations it might never come in time.
+static void lose_patience(struct iom_device_tlb *tlb, struct iom_device_request *record)
+{
+    if (record->restarts == IOM_DEVICE_TLB_PATIENCE || ++record->restarts != IOM_DEVICE_TLB_PATIENCE)
+        return;
+    tlb->starving++;
+    tlb->stats.starved++;
+}
+
 /// An answer and what it means for those who waited for it.
 struct answer {
     const struct iom_xlate *x;
@@ -253,11 +262,12 @@ static void serve(struct iom_device_tlb *tlb, struct iom_dma *dma, const struct 
     // One who joined lately may still be in its look-up.
     iom_cycle when = iom_max_u64(iom_device_request_of(tlb, dma)->ready, now);
     uint8_t needed = needed_permissions(&dma->x);
-    if (answer->squashed)
+    if (answer->squashed) {
+        lose_patience(tlb, iom_device_request_of(tlb, dma));
         look_up_again(tlb, dma, now);
-    else if (answer->usable && suffices(answer->leaf.permissions, needed))
+    } else if (answer->usable && suffices(answer->leaf.permissions, needed))
         use(tlb, dma, &answer->tag, &answer->leaf, when, now);
-    else if (answer->x->outcome == IOM_OUTCOME_INTERRUPT)
+    else if (answer->x->outcome == IOM_OUTCOME_INTERRUPT || answer->x->outcome == IOM_OUTCOME_MRIF)
         go_untranslated(tlb, dma, when, now); // "untranslated access only"
     else if (!suffices(answer->asked, needed))
         look_up_again(tlb, dma, now + tlb->unit.period); // it joined one that asked for less

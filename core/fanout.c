@@ -8,6 +8,7 @@
 
 #include "core/fanout_internal.h"
 #include "core/tracker.h"
+#include "core/unit_stats.h"
 
 enum { PORT_EVENTS, PORT_SOURCES };
 
@@ -75,6 +76,7 @@ static void tell_participants(struct iom_fanout *self, iom_cycle now)
         struct iom_msg header = copy->control.msg;
         copy->control = *self->current;
         copy->control.msg = header;
+        copy->control.removed = copy->control.stopped = 0;
         iom_port_send(port, &copy->control.msg, now);
         self->unacknowledged++;
     }
@@ -111,6 +113,7 @@ static void report_executed(struct iom_fanout *self, uint32_t index, const struc
         {IOM_INVALIDATE_PSC, IOM_TRACKED_PSC},
     };
     iom_cycle applied = ack->msg.arrival - participant_port(self, index)->peer->latency;
+    iom_tracker_stopped(self->config.tracker, now, self->config.iommu, ack->invalidation.id, ack->stopped);
     uint32_t targets = iom_invalidation_targets(&ack->invalidation) & self->serves[index];
     uint32_t removed = ack->removed;
     for (size_t i = 0; i < sizeof caches / sizeof caches[0]; i++) {
@@ -203,6 +206,10 @@ static bool serve(struct iom_fanout *self, uint32_t source, iom_cycle now)
                                          (head->invalidation.parts != 0 || !head->invalidation.has_device));
     if (head->op == IOM_CONTROL_DRAIN) {
         begin_drain(self, take(self, source), now);
+    } else if (head->op == IOM_CONTROL_RESPOND) {
+        struct iom_control *control = take(self, source);
+        iom_fanout_respond(self, &control->response, now);
+        iom_fanout_answer(self, control, now);
     } else if (own) {
         if (self->current != NULL)
             return false;
@@ -232,9 +239,9 @@ static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
 {
     struct iom_fanout *self = (struct iom_fanout *)(void *)unit;
     iom_fanout_device_complete(self, now);
-    take_acknowledgements(self, now);
-    if (self->waiting.first != NULL)
+    if (self->waiting.first != NULL) // before anybody younger gets the tags that have become free
         iom_fanout_device_start(self, now);
+    take_acknowledgements(self, now);
     serve_sources(self, now);
     return iom_fanout_device_wake(self);
 }
@@ -255,26 +262,8 @@ static void describe(const struct iom_unit *unit, char *text, size_t text_bytes)
         (unsigned long long)self->waiting.count);
 }
 
-static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *block)
-{
-    struct iom_fanout *self = (struct iom_fanout *)(void *)unit;
-    if (index != 0)
-        return false;
-    *block =
-        (struct iom_stat_block){"fanout", stat_infos, sizeof stat_infos / sizeof stat_infos[0], &self->stats};
-    return true;
-}
-
-static void reset_stats(struct iom_unit *unit)
-{
-    struct iom_fanout *self = (struct iom_fanout *)(void *)unit;
-    memset(&self->stats, 0, sizeof self->stats);
-}
-
-static void destroy(struct iom_unit *unit)
-{
-    iom_fanout_destroy((struct iom_fanout *)(void *)unit);
-}
+IOM_UNIT_STATS(struct iom_fanout, "fanout", stat_infos)
+IOM_UNIT_DESTROY(struct iom_fanout, iom_fanout_destroy)
 
 static const struct iom_unit_ops fanout_ops = {
     .kind = "fanout",
@@ -312,9 +301,12 @@ struct iom_fanout *iom_fanout_create(const struct iom_fanout_config *config, con
     if (self == NULL)
         return NULL;
     self->config = *config;
+    if (config->tags == 0 || config->tags > IOM_INVALIDATION_TAGS)
+        self->config.tags = IOM_INVALIDATION_TAGS;
     iom_pool_init(&self->control_pool, IOM_MSG_CONTROL, sizeof(struct drain));
     iom_pool_init(&self->device_pool, IOM_MSG_DEVICE_INVALIDATION, sizeof(struct iom_ats_invalidation));
     iom_pool_init(&self->event_pool, IOM_MSG_QUEUE_EVENT, sizeof(struct iom_queue_event_message));
+    iom_pool_init(&self->response_pool, IOM_MSG_PAGE_RESPONSE, sizeof(struct iom_page_response_message));
     uint32_t devices = PORT_SOURCES + config->sources + config->participants;
     uint32_t count = devices + config->devices;
     self->ports = calloc(count, sizeof *self->ports);
@@ -338,6 +330,7 @@ void iom_fanout_destroy(struct iom_fanout *self)
     iom_pool_free(&self->control_pool);
     iom_pool_free(&self->device_pool);
     iom_pool_free(&self->event_pool);
+    iom_pool_free(&self->response_pool);
     free(self->ports);
     free(self->devices);
     free(self->serves);

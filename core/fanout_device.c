@@ -1,23 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Invalidation of device TLBs: invalidation tags, queue depth, completions and time-outs. See fanout.h.
+// What goes to devices: invalidation of their TLBs (invalidation tags, queue depth, completions and
+// time-outs), page responses. See fanout.h.
 //
-// Source: PCI Express Base Specification 6.0, 10.3 (ATS invalidation).
+// Source: PCI Express Base Specification 6.0, 10.3 (ATS invalidation), 10.4.2 (page request group response).
 #include <stdlib.h>
 
 #include "core/fanout_internal.h"
 #include "core/tracker.h"
 
+// Completions of one request are counted with three bits.
+#define COUNTS 8u
+
 // ---- tags ----------------------------------------------------------------------------------------------
 
 // A device whose port is not connected has no device TLB.
-static uint32_t find_device(struct iom_fanout *self, uint32_t stream)
+uint32_t iom_fanout_find_device(struct iom_fanout *self, uint32_t stream)
 {
+    uint32_t any = IOM_NO_DEVICE;
     for (uint32_t i = 0; i < self->config.devices; i++) {
-        if (self->devices[i].stream == stream && iom_fanout_device_port(self, i)->peer != NULL)
+        if (iom_fanout_device_port(self, i)->peer == NULL)
+            continue;
+        if (self->devices[i].stream == stream)
             return i;
+        if (self->devices[i].stream == IOM_STREAM_ANY)
+            any = i;
     }
-    return IOM_NO_DEVICE;
+    return any;
 }
 
 // 0: never.
@@ -37,7 +46,7 @@ static void free_tag(struct iom_fanout *self, struct iom_itag *tag)
 
 static struct iom_itag *take_tag(struct iom_fanout *self)
 {
-    for (uint32_t i = 0; i < IOM_INVALIDATION_TAGS; i++) {
+    for (uint32_t i = 0; i < self->config.tags; i++) {
         if (self->tags[i].state == IOM_ITAG_FREE)
             return &self->tags[i];
     }
@@ -62,7 +71,8 @@ static void send_request(struct iom_fanout *self, const struct iom_control *cont
     request->id = control->invalidation.id;
     request->what = control->invalidation.device;
     request->tag = (uint8_t)tag;
-    request->removed = 0;
+    request->count = 1;
+    request->removed = request->stopped = 0;
     request->applied = 0;
     self->stats.device_invalidations++;
     iom_port_send(iom_fanout_device_port(self, device), &request->msg, now);
@@ -81,7 +91,7 @@ static void begin(struct iom_fanout *self, struct iom_control *control, iom_cycl
 static bool start(struct iom_fanout *self, struct iom_control *control, iom_cycle now)
 {
     const struct iom_device_invalidation *what = &control->invalidation.device;
-    uint32_t device = find_device(self, what->stream);
+    uint32_t device = iom_fanout_find_device(self, what->stream);
     if (device == IOM_NO_DEVICE && timeout_ticks(self) == 0) {
         self->stats.unreachable++;
         begin(self, control, now);
@@ -98,7 +108,8 @@ static bool start(struct iom_fanout *self, struct iom_control *control, iom_cycl
     if (tag == NULL)
         return false;
     begin(self, control, now);
-    *tag = (struct iom_itag){.state = IOM_ITAG_WAITING, .device = device, .sent = now, .from = control};
+    *tag = (struct iom_itag){
+        .state = IOM_ITAG_WAITING, .device = device, .stream = what->stream, .sent = now, .from = control};
     tag->deadline = timeout_ticks(self) == 0 ? IOM_NEVER : now + timeout_ticks(self);
     self->tags_waiting++;
     uint64_t used = self->tags_waiting + self->tags_late;
@@ -138,7 +149,7 @@ void iom_fanout_device_start(struct iom_fanout *self, iom_cycle now)
         struct iom_control *control = (struct iom_control *)(void *)msg;
         if (start(self, control, now))
             continue;
-        uint32_t device = find_device(self, control->invalidation.device.stream);
+        uint32_t device = iom_fanout_find_device(self, control->invalidation.device.stream);
         if (device != IOM_NO_DEVICE)
             self->devices[device].has_waiting = true;
         iom_fifo_push(&self->waiting, msg);
@@ -149,7 +160,7 @@ void iom_fanout_device_start(struct iom_fanout *self, iom_cycle now)
 
 // ---- completions ---------------------------------------------------------------------------------------
 
-static void report_unexpected(struct iom_fanout *self, uint32_t device, iom_cycle now)
+static void report_unexpected(struct iom_fanout *self, uint32_t stream, iom_cycle now)
 {
     struct iom_port *port = iom_fanout_events(self);
     if (port->peer == NULL)
@@ -157,8 +168,7 @@ static void report_unexpected(struct iom_fanout *self, uint32_t device, iom_cycl
     struct iom_queue_event_message *message = iom_pool_take(&self->event_pool);
     if (message == NULL)
         abort(); // a few hundred bytes
-    message->event =
-        (struct iom_queue_event){.kind = IOM_QUEUE_COMPLETION, .stream = self->devices[device].stream};
+    message->event = (struct iom_queue_event){.kind = IOM_QUEUE_COMPLETION, .stream = stream};
     iom_port_send(port, &message->msg, now);
 }
 
@@ -167,13 +177,18 @@ static void take_completion(struct iom_fanout *self, uint32_t device,
 {
     struct iom_itag *tag = &self->tags[completion->tag % IOM_INVALIDATION_TAGS];
     self->stats.device_removed += completion->removed;
+    iom_tracker_stopped(self->config.tracker, now, self->config.iommu, completion->id, completion->stopped);
     iom_tracker_executed(self->config.tracker, now, completion->applied, self->config.iommu, completion->id,
                          (uint32_t)IOM_TRACKED_DEVICE_TLB + self->config.first_device + device,
                          completion->removed);
-    if (tag->state == IOM_ITAG_FREE || tag->device != device) {
-        report_unexpected(self, device, now);
+    bool any = self->devices[device].stream == IOM_STREAM_ANY;
+    uint32_t stream = any ? completion->what.stream : self->devices[device].stream;
+    if (tag->state == IOM_ITAG_FREE || tag->device != device || tag->stream != stream) {
+        report_unexpected(self, stream, now);
         return;
     }
+    if (++tag->received % COUNTS != completion->count % COUNTS)
+        return; // more are to come
     struct iom_control *control = tag->from;
     bool late = tag->state == IOM_ITAG_LATE;
     iom_cycle sent = tag->sent;
@@ -188,17 +203,19 @@ static void take_completion(struct iom_fanout *self, uint32_t device,
 static void expire(struct iom_fanout *self, struct iom_itag *tag, iom_cycle now)
 {
     struct iom_control *control = tag->from;
-    bool late = tag->state == IOM_ITAG_LATE;
-    iom_cycle deadline = tag->deadline;
-    uint32_t device = tag->device;
+    struct iom_itag before = *tag;
     free_tag(self, tag);
-    if (late)
+    if (before.state == IOM_ITAG_LATE)
         return;
     self->stats.timeouts++;
-    // The tag is not given out again before a late completion has had its time.
-    *tag = (struct iom_itag){.state = IOM_ITAG_LATE, .device = device};
-    tag->deadline = deadline + timeout_ticks(self);
-    self->tags_late++;
+    if (!before.expired) {
+        // The tag is not given out again before a late completion has had its time.
+        *tag = before;
+        tag->state = IOM_ITAG_LATE;
+        tag->from = NULL;
+        tag->deadline = before.deadline + timeout_ticks(self);
+        self->tags_late++;
+    }
     end(self, control, true, now);
 }
 
@@ -217,7 +234,7 @@ void iom_fanout_device_complete(struct iom_fanout *self, iom_cycle now)
             iom_msg_release(msg);
         }
     }
-    if (timeout_ticks(self) == 0 || self->tags_waiting + self->tags_late == 0)
+    if (self->tags_waiting + self->tags_late == 0 || (timeout_ticks(self) == 0 && !self->expiring))
         return;
     for (uint32_t i = 0; i < IOM_INVALIDATION_TAGS; i++) {
         if (self->tags[i].state != IOM_ITAG_FREE && self->tags[i].deadline <= now)
@@ -225,9 +242,21 @@ void iom_fanout_device_complete(struct iom_fanout *self, iom_cycle now)
     }
 }
 
+void iom_fanout_expire(struct iom_fanout *self, uint32_t tags, iom_cycle now)
+{
+    for (uint32_t i = 0; i < self->config.tags; i++) {
+        if (!(tags >> i & 1) || self->tags[i].state != IOM_ITAG_WAITING)
+            continue;
+        self->tags[i].deadline = now;
+        self->tags[i].expired = true;
+        self->expiring = true;
+        iom_unit_wake(&self->unit, now);
+    }
+}
+
 iom_cycle iom_fanout_device_wake(const struct iom_fanout *self)
 {
-    if (timeout_ticks(self) == 0 || self->tags_waiting + self->tags_late == 0)
+    if (self->tags_waiting + self->tags_late == 0 || (timeout_ticks(self) == 0 && !self->expiring))
         return IOM_NEVER;
     iom_cycle wake = IOM_NEVER;
     for (uint32_t i = 0; i < IOM_INVALIDATION_TAGS; i++) {
@@ -237,4 +266,21 @@ iom_cycle iom_fanout_device_wake(const struct iom_fanout *self)
             wake = iom_min_u64(wake, self->tags[i].deadline);
     }
     return wake;
+}
+
+// ---- page responses --------------------------------------------------------------------------------------
+
+void iom_fanout_respond(struct iom_fanout *self, const struct iom_page_response *response, iom_cycle now)
+{
+    uint32_t device = iom_fanout_find_device(self, response->stream);
+    if (device == IOM_NO_DEVICE) {
+        self->stats.responses_dropped++;
+        return;
+    }
+    struct iom_page_response_message *message = iom_pool_take(&self->response_pool);
+    if (message == NULL)
+        abort(); // a few hundred bytes
+    message->response = *response;
+    self->stats.responses++;
+    iom_port_send(iom_fanout_device_port(self, device), &message->msg, now);
 }

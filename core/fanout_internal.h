@@ -17,8 +17,11 @@ enum iom_itag_state {
 };
 
 struct iom_itag {
-    uint8_t state;   ///< enum iom_itag_state
-    uint32_t device; ///< index, IOM_NO_DEVICE
+    uint8_t state;    ///< enum iom_itag_state
+    uint8_t received; ///< completions so far
+    bool expired;     ///< by iom_fanout_expire
+    uint32_t device;  ///< index, IOM_NO_DEVICE
+    uint32_t stream;  ///< the requester
     iom_cycle sent;
     iom_cycle deadline;       ///< of the state it is in
     struct iom_control *from; ///< WAITING: what the source sent
@@ -36,7 +39,7 @@ struct iom_fanout {
     uint32_t *serves; ///< copy of config.serves, or null
     struct iom_fanout_device *devices;
     struct iom_port *ports; ///< events, sources, participants, devices
-    struct iom_pool control_pool, device_pool, event_pool;
+    struct iom_pool control_pool, device_pool, event_pool, response_pool;
     uint32_t turn;    ///< source that is asked first
     uint64_t last_id; ///< of the youngest invalidation begun
 
@@ -51,6 +54,7 @@ struct iom_fanout {
     // Device TLBs
     struct iom_itag tags[IOM_INVALIDATION_TAGS];
     uint32_t tags_waiting, tags_late;
+    bool expiring;           ///< iom_fanout_expire has been called
     struct iom_fifo waiting; ///< struct iom_control, without tag or place
 
     struct iom_fanout_stats stats;
@@ -61,6 +65,10 @@ struct iom_port *iom_fanout_device_port(struct iom_fanout *fanout, uint32_t inde
 /// Sends what a source sent back to it; the last entry of its route names the source.
 void iom_fanout_answer(struct iom_fanout *fanout, struct iom_control *control, iom_cycle now);
 
+/// Port number of the device that is `stream`, IOM_NO_DEVICE if there is none.
+uint32_t iom_fanout_find_device(struct iom_fanout *fanout, uint32_t stream);
+/// Sends a page response to its device.
+void iom_fanout_respond(struct iom_fanout *fanout, const struct iom_page_response *response, iom_cycle now);
 /// Takes an invalidation of a device TLB over: sent now or as soon as a tag and place are free.
 void iom_fanout_device_add(struct iom_fanout *fanout, struct iom_control *control, iom_cycle now);
 /// Completions that have arrived, then time-outs.

@@ -35,7 +35,7 @@ enum iom_invalidation_source {
     IOM_SOURCE_BROADCAST, ///< broadcast from processors (DVM)
 };
 
-#define IOM_INVALIDATION_PARTS 4u
+#define IOM_INVALIDATION_PARTS 5u
 
 struct iom_invalidation_part {
     uint32_t targets;             ///< enum iom_invalidate_target, without DEVICE_TLB
@@ -50,6 +50,8 @@ struct iom_device_invalidation {
     bool global;          ///< also entries marked global (with has_pasid)
     uint64_t first, last; ///< inclusive byte range of input addresses
     uint32_t queue_depth; ///< invalidations the device takes at once, 0 = 32
+    bool has_segment;     ///< the upper bits of the stream are a segment number
+    uint64_t payload;     ///< message body where the command carries it, for devices that look at it
 };
 
 struct iom_invalidation {

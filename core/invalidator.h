@@ -59,6 +59,13 @@ static inline uint64_t iom_invalidator_blocked(const struct iom_invalidator *sel
     return self->blocked_until == 0 ? 0 : (self->blocked_until - self->begun) / unit->period + 1;
 }
 
+/// Will one be applied at the end of `now`? Null if not.
+static inline const struct iom_control *iom_invalidator_due_now(const struct iom_invalidator *self,
+                                                                iom_cycle now)
+{
+    return self->running != NULL && now >= self->until ? self->running : NULL;
+}
+
 /// The invalidation to be applied at the end of `now`, else null. The caller applies and acknowledges it.
 struct iom_control *iom_invalidator_due(struct iom_invalidator *self, iom_cycle now);
 

@@ -94,6 +94,12 @@ static void make_plan(struct iom_iommu *iommu)
 
 // ---- units ---------------------------------------------------------------------------------------------
 
+// Translations asked for through registers enter at an input behind those of the devices.
+static uint32_t has_debug_input(const struct iom_iommu *iommu)
+{
+    return iommu->arch.ops->translate_request != NULL;
+}
+
 static struct iom_stage_config stage_config(const struct iom_iommu *iommu, bool front)
 {
     const struct iom_iommu_config *config = &iommu->config;
@@ -101,7 +107,7 @@ static struct iom_stage_config stage_config(const struct iom_iommu *iommu, bool 
         .arch = &iommu->arch,
         .front = front,
         .pcie_ordering = front && config->pcie_ordering,
-        .inputs = front ? config->inputs : 1,
+        .inputs = front ? config->inputs + has_debug_input(iommu) : 1,
         .arbitration = config->arbitration,
         .lookups_per_cycle = config->front_lookups_per_cycle,
         .latency_cycles = front ? config->front_latency_cycles : 0,
@@ -110,6 +116,7 @@ static struct iom_stage_config stage_config(const struct iom_iommu *iommu, bool 
         .hit_under_miss = config->hit_under_miss,
         .replay_after_fill = config->replay_after_fill,
         .squash_walks = config->squash_walks,
+        .serial = front ? config->serial : (struct iom_serial_config){0},
         .plan = &iommu->plan,
         .seed = config->seed,
         .tracker = config->tracker,
@@ -166,6 +173,7 @@ static bool make_walker(struct iom_iommu *iommu, const char *name)
         .inputs = fused ? 1 : IOM_LOOKUP_COUNT,
         .walkers = config->walkers,
         .step_cycles = config->step_cycles,
+        .timing = config->walk_timing,
         .fused_psc = fused,
         .psc = config->psc,
         .squash_walks = config->squash_walks,
@@ -186,14 +194,21 @@ static bool make_registers(struct iom_iommu *iommu, const char *name)
 {
     struct iom_register_unit_config config = {
         .arch = &iommu->arch,
+        .pace = iommu->config.record_pace,
         .fault_inputs = 1,
         .event_inputs = EVENTS,
+        .monitor_inputs = iommu->arch.ops->count != NULL ? iommu->stage_count : 0,
         .tracker = iommu->config.tracker,
     };
     char path[IOM_NAME_BYTES];
     snprintf(path, sizeof path, "%.20s.registers", name);
     iommu->registers = iom_register_unit_create(&config, path);
     return iommu->registers != NULL;
+}
+
+static uint32_t ats_tags(const struct iom_iommu_config *config)
+{
+    return config->ats_tags != 0 ? config->ats_tags : IOM_INVALIDATION_TAGS;
 }
 
 static bool make_queue(struct iom_iommu *iommu, const char *name)
@@ -205,6 +220,8 @@ static bool make_queue(struct iom_iommu *iommu, const char *name)
         .decode_cycles = config->queue_decode_cycles != 0 ? config->queue_decode_cycles : 1,
         .max_in_flight = config->queue_max_in_flight != 0 ? config->queue_max_in_flight : 1,
         .in_order = config->queue_in_order,
+        .pace = config->queue_pace,
+        .device_tags = config->ats_tags_block_queue ? ats_tags(config) : 0,
         .tracker = config->tracker,
     };
     char path[IOM_NAME_BYTES];
@@ -235,6 +252,7 @@ static bool make_fanout(struct iom_iommu *iommu, const char *name)
         .serves = serves,
         .devices = config->ats_devices,
         .streams = config->ats_streams,
+        .tags = ats_tags(config),
         .timeout_cycles = config->ats_timeout_cycles,
         .tracker = config->tracker,
     };
@@ -247,16 +265,24 @@ static bool make_fanout(struct iom_iommu *iommu, const char *name)
 
 // ---- connections ---------------------------------------------------------------------------------------
 
-static bool connect(struct iom_iommu *iommu, struct iom_netlist *netlist, struct iom_port *from,
+static bool connect(struct iom_netlist *netlist, struct iom_hop hop, struct iom_port *from,
                     struct iom_port *to, uint32_t depth)
 {
     struct iom_link_config link = {
-        .latency = iommu->config.hop_cycles,
-        .response_latency = iommu->config.hop_cycles,
+        .latency = hop.there,
+        .response_latency = hop.back,
         .credit_latency = 1,
         .depth = depth,
     };
     return iom_netlist_connect(netlist, from, to, &link);
+}
+
+static void complete_hops(struct iom_iommu_config *config)
+{
+    if (config->hops.given)
+        return;
+    struct iom_hop hop = {config->hop_cycles, config->hop_cycles};
+    config->hops = (struct iom_iommu_hops){true, hop, hop, hop, hop, hop, hop, hop, hop, hop, hop, hop, hop, hop};
 }
 
 static bool connect_stages(struct iom_iommu *iommu, struct iom_netlist *netlist)
@@ -264,28 +290,45 @@ static bool connect_stages(struct iom_iommu *iommu, struct iom_netlist *netlist)
     const struct iom_iommu_config *config = &iommu->config;
     bool ok = true;
     for (uint32_t i = 0; i + 1 < iommu->stage_count && ok; i++)
-        ok = connect(iommu, netlist, iom_stage_port(iommu->stages[i], IOM_STAGE_NEXT),
+        ok = connect(netlist, config->hops.stages, iom_stage_port(iommu->stages[i], IOM_STAGE_NEXT),
                      iom_stage_input(iommu->stages[i + 1], 0), config->stage_queue_depth);
     bool fused = config->wiring == IOM_WIRING_FUSED;
     uint32_t first = fused ? 0 : 1; // a chained front owns no look-up
     for (uint32_t i = first; i < iommu->stage_count && ok; i++)
-        ok = connect(iommu, netlist, iom_stage_port(iommu->stages[i], IOM_STAGE_WALK),
+        ok = connect(netlist, config->hops.walks, iom_stage_port(iommu->stages[i], IOM_STAGE_WALK),
                      iom_walker_input(iommu->walker, i - first), config->walk_queue_depth);
     return ok;
 }
 
 static bool connect_participants(struct iom_iommu *iommu, struct iom_netlist *netlist)
 {
+    struct iom_hop hop = iommu->config.hops.spread;
     bool ok = true;
     uint32_t participant = 0;
     for (uint32_t i = 0; i < iommu->stage_count && ok; i++)
-        ok = connect(iommu, netlist, iom_fanout_participant(iommu->fanout, participant++),
+        ok = connect(netlist, hop, iom_fanout_participant(iommu->fanout, participant++),
                      iom_stage_port(iommu->stages[i], IOM_STAGE_CONTROL), 0);
-    ok = ok && connect(iommu, netlist, iom_fanout_participant(iommu->fanout, participant++),
+    ok = ok && connect(netlist, hop, iom_fanout_participant(iommu->fanout, participant++),
                        iom_walker_port(iommu->walker, IOM_WALKER_CONTROL), 0);
     if (ok && iommu->psc_unit != NULL)
-        ok = connect(iommu, netlist, iom_fanout_participant(iommu->fanout, participant++),
+        ok = connect(netlist, hop, iom_fanout_participant(iommu->fanout, participant++),
                      iom_psc_unit_control(iommu->psc_unit), 0);
+    return ok;
+}
+
+// What only some architectures have.
+static bool connect_reports(struct iom_iommu *iommu, struct iom_netlist *netlist)
+{
+    struct iom_register_unit *registers = iommu->registers;
+    struct iom_hop hop = iommu->config.hops.reports;
+    bool ok = connect(netlist, hop, iom_stage_port(iommu->stages[0], IOM_STAGE_FAULT),
+                      iom_register_unit_fault(registers, 0), iommu->config.report_queue_depth);
+    for (uint32_t i = 0; i < iommu->stage_count && iommu->arch.ops->count != NULL && ok; i++)
+        ok = connect(netlist, hop, iom_stage_port(iommu->stages[i], IOM_STAGE_MONITOR),
+                     iom_register_unit_monitor(registers, i), 0);
+    if (ok && has_debug_input(iommu))
+        ok = connect(netlist, iommu->config.hops.updates, iom_register_unit_translate(registers),
+                     iom_stage_input(iommu->stages[0], iommu->config.inputs), 1);
     return ok;
 }
 
@@ -293,33 +336,36 @@ static bool connect_registers(struct iom_iommu *iommu, struct iom_netlist *netli
 {
     struct iom_register_unit *registers = iommu->registers;
     struct iom_command_queue *queue = iommu->queue;
-    return connect(iommu, netlist, iom_stage_port(iommu->stages[0], IOM_STAGE_FAULT),
-                   iom_register_unit_fault(registers, 0), 0) &&
-           connect(iommu, netlist, iom_register_unit_fanout(registers),
+    const struct iom_iommu_hops *hops = &iommu->config.hops;
+    return connect_reports(iommu, netlist) &&
+           connect(netlist, hops->updates, iom_register_unit_fanout(registers),
                    iom_fanout_source(iommu->fanout, SOURCE_REGISTERS), 0) &&
-           connect(iommu, netlist, iom_register_unit_queue(registers),
+           connect(netlist, hops->setup, iom_register_unit_queue(registers),
                    iom_command_queue_port(queue, IOM_COMMAND_QUEUE_SETUP), 0) &&
-           connect(iommu, netlist, iom_command_queue_port(queue, IOM_COMMAND_QUEUE_EVENTS),
+           connect(netlist, hops->events, iom_command_queue_port(queue, IOM_COMMAND_QUEUE_EVENTS),
                    iom_register_unit_event(registers, EVENT_QUEUE), 0) &&
-           connect(iommu, netlist, iom_command_queue_port(queue, IOM_COMMAND_QUEUE_FANOUT),
+           connect(netlist, hops->control, iom_command_queue_port(queue, IOM_COMMAND_QUEUE_FANOUT),
                    iom_fanout_source(iommu->fanout, SOURCE_QUEUE), 0) &&
-           connect(iommu, netlist, iom_fanout_events(iommu->fanout),
+           connect(netlist, hops->reports, iom_fanout_events(iommu->fanout),
                    iom_register_unit_event(registers, EVENT_FANOUT), 0) &&
            connect_participants(iommu, netlist);
 }
 
 // Each side may be left to the caller.
 static bool connect_memory(struct iom_iommu *iommu, struct iom_netlist *netlist, struct iom_port *dma,
-                           struct iom_port *table, struct iom_port *queue)
+                           struct iom_port *table, struct iom_port *queue, struct iom_port *registers)
 {
     uint32_t depth = iommu->config.memory_queue_depth;
+    const struct iom_iommu_hops *hops = &iommu->config.hops;
     bool ok = dma == NULL ||
-              connect(iommu, netlist, iom_stage_port(iommu->stages[0], IOM_STAGE_MEMORY), dma, depth);
-    ok = ok && (table == NULL ||
-                connect(iommu, netlist, iom_walker_port(iommu->walker, IOM_WALKER_MEMORY), table, depth));
-    return ok && (queue == NULL ||
-                  connect(iommu, netlist, iom_command_queue_port(iommu->queue, IOM_COMMAND_QUEUE_MEMORY),
-                          queue, depth));
+              connect(netlist, hops->dma, iom_stage_port(iommu->stages[0], IOM_STAGE_MEMORY), dma, depth);
+    ok = ok && (table == NULL || connect(netlist, hops->tables,
+                                         iom_walker_port(iommu->walker, IOM_WALKER_MEMORY), table, depth));
+    ok = ok && (queue == NULL ||
+                connect(netlist, hops->commands,
+                        iom_command_queue_port(iommu->queue, IOM_COMMAND_QUEUE_MEMORY), queue, depth));
+    return ok && (registers == NULL || connect(netlist, hops->records,
+                                               iom_register_unit_memory(iommu->registers), registers, depth));
 }
 
 static bool add_units(struct iom_iommu *iommu, struct iom_netlist *netlist)
@@ -364,12 +410,14 @@ static void watch_caches(struct iom_iommu *iommu)
 
 const char *iom_iommu_init(struct iom_iommu *iommu, const struct iom_iommu_config *config, const char *name,
                            struct iom_netlist *netlist, struct iom_port *memory_dma,
-                           struct iom_port *memory_table, struct iom_port *memory_queue)
+                           struct iom_port *memory_table, struct iom_port *memory_queue,
+                           struct iom_port *memory_registers)
 {
     memset(iommu, 0, sizeof *iommu);
     iommu->config = *config;
     iommu->arch = *config->arch;
     complete_tags(&iommu->config);
+    complete_hops(&iommu->config);
     make_plan(iommu);
     const char *error = check_geometries(&iommu->config);
     if (error != NULL)
@@ -377,9 +425,9 @@ const char *iom_iommu_init(struct iom_iommu *iommu, const struct iom_iommu_confi
     bool ok = make_stages(iommu, name) && make_walker(iommu, name) && make_registers(iommu, name) &&
               make_queue(iommu, name) && make_fanout(iommu, name) && add_units(iommu, netlist) &&
               connect_stages(iommu, netlist) && connect_registers(iommu, netlist) &&
-              connect_memory(iommu, netlist, memory_dma, memory_table, memory_queue);
+              connect_memory(iommu, netlist, memory_dma, memory_table, memory_queue, memory_registers);
     if (ok && iommu->psc_unit != NULL)
-        ok = connect(iommu, netlist, iom_walker_port(iommu->walker, IOM_WALKER_PSC),
+        ok = connect(netlist, iommu->config.hops.psc, iom_walker_port(iommu->walker, IOM_WALKER_PSC),
                      iom_psc_unit_input(iommu->psc_unit), config->walkers);
     if (!ok)
         return "out of memory";

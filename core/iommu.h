@@ -14,6 +14,10 @@
 //       │ ^          ^  └───> device TLBs (iom_iommu_ats_port)
 //       v │          │
 //     command queue ─┘ ──> memory
+//
+// Where the architecture has them: the register unit stores records and interrupt messages to memory, takes
+// events for performance counters from every stage, and asks for translations through an input of its own at
+// the front.
 #ifndef IOM_CORE_IOMMU_H
 #define IOM_CORE_IOMMU_H
 
@@ -33,11 +37,35 @@ enum iom_wiring {
     IOM_WIRING_CHAINED,
 };
 
+/// Latency of a connection in cycles: requests, responses. Those that take none must form no loop.
+struct iom_hop {
+    iom_cycle there, back;
+};
+
+/// The connections of an IOMMU one by one. What has no credits takes `back` for its acknowledgements only.
+struct iom_iommu_hops {
+    bool given;              ///< else every connection takes hop_cycles each way
+    struct iom_hop stages;   ///< from stage to stage
+    struct iom_hop walks;    ///< look-up stages to walker
+    struct iom_hop psc;      ///< walker to paging-structure cache unit
+    struct iom_hop tables;   ///< walker to memory
+    struct iom_hop commands; ///< command queue to memory
+    struct iom_hop records;  ///< register unit to memory
+    struct iom_hop dma;      ///< front to memory
+    struct iom_hop reports;  ///< to register unit: faults, page requests, events to be counted, of devices
+    struct iom_hop setup;    ///< register unit to command queue
+    struct iom_hop events;   ///< command queue to register unit
+    struct iom_hop updates;  ///< register unit to fan-out and front
+    struct iom_hop control;  ///< command queue to fan-out
+    struct iom_hop spread;   ///< fan-out to its participants
+};
+
 struct iom_iommu_config {
     const struct iom_arch *arch;
     enum iom_wiring wiring;
     uint32_t inputs;      ///< devices (or links) connected to the front end
     iom_cycle hop_cycles; ///< latency of connections between the units, at least 1
+    struct iom_iommu_hops hops;
     // Front end
     bool pcie_ordering;
     enum iom_arbitration arbitration;
@@ -53,10 +81,12 @@ struct iom_iommu_config {
     bool hit_under_miss;
     bool replay_after_fill;
     bool squash_walks;
+    struct iom_serial_config serial;
     // Walks
     uint32_t walkers;
     uint32_t walk_queue_depth;
     uint64_t step_cycles;
+    struct iom_walk_timing walk_timing;
     struct iom_psc_config psc; ///< geometries; match and index fields are set here
     uint32_t psc_lookups_per_cycle;
     // Commands and invalidations. What an invalidation costs is in lookup[].invalidate and psc.invalidate
@@ -64,9 +94,15 @@ struct iom_iommu_config {
     uint64_t queue_decode_cycles;
     uint32_t queue_max_in_flight;
     bool queue_in_order;
+    struct iom_command_pace queue_pace;
+    struct iom_record_pace record_pace;
     uint32_t ats_devices;        ///< device TLBs
     const uint32_t *ats_streams; ///< requester of each (read by iom_iommu_init only)
     uint64_t ats_timeout_cycles; ///< of a device TLB invalidation, 0 = wait for ever
+    uint32_t ats_tags;           ///< invalidation tags, 0 = 32
+    bool ats_tags_block_queue;   ///< an invalidation that waits for a tag holds up the command queue
+    uint32_t report_queue_depth; ///< reports (faults, page requests) that wait for the register unit, 0: any
+                                 ///< number; while it is full the front waits
     struct iom_tracker *tracker; ///< handed to all units; may be null
     // Memory ports
     uint32_t memory_queue_depth; ///< request slots at the memory unit, per port
@@ -94,12 +130,13 @@ void iom_iommu_lookup_tags(enum iom_lookup which, enum iom_tagging tagging, stru
 void iom_iommu_psc_tags(uint8_t stage, struct iom_cache_config *cache);
 
 /// Makes the units of an IOMMU called `name` ("iommu0"), adds them to `netlist` and connects them with
-/// each other, and with the memory unit through the three responder ports given: translated DMA, table
-/// accesses, command queue (null: that side is left to the caller). Returns null on success, else a static
-/// text (memory out, or which cache geometry is unusable); iom_iommu_free afterwards.
+/// each other, and with the memory unit through the responder ports given: translated DMA, table accesses,
+/// command queue, stores of the register unit (null: that side is left to the caller). Returns null on
+/// success, else a static text (memory out, or which cache geometry is unusable); iom_iommu_free afterwards.
 const char *iom_iommu_init(struct iom_iommu *iommu, const struct iom_iommu_config *config, const char *name,
                            struct iom_netlist *netlist, struct iom_port *memory_dma,
-                           struct iom_port *memory_table, struct iom_port *memory_queue);
+                           struct iom_port *memory_table, struct iom_port *memory_queue,
+                           struct iom_port *memory_registers);
 /// Frees the units (after the netlist).
 void iom_iommu_free(struct iom_iommu *iommu);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// PCI Express link. Timing rules are in link.h.
+// PCI Express link: its ports, and what the two directions carry. See link.h.
 #include "core/link.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,116 +14,114 @@ enum { PORT_DEVICE, PORT_HOST, PORT_FANOUT, PORT_INVALIDATE, PORTS };
 
 struct iom_link {
     struct iom_unit unit; // first member: the unit is the link
-    struct iom_link_unit_config config;
     struct iom_port ports[PORTS];
-    iom_cycle request_free, response_free; ///< end of the packet on the wires
-    struct iom_fifo upwards;               ///< requests and completions that may not go yet, in their order
-    uint64_t completions_waiting;          ///< completions of invalidations among them
-    struct iom_fifo invalidations;         ///< invalidation requests that wait for a place in the device
-    bool waiting;                          ///< the oldest request has been counted as waiting for a credit
-    iom_cycle write_arrival;               ///< of the last posted write, at the other end of the host port
-    uint64_t under_way;                    ///< requests passed up and not yet answered
+    struct iom_link_channel up, down;
+    iom_cycle write_arrival; ///< of the last posted request, at the other end of the host port
+    uint64_t under_way;      ///< requests passed to the IOMMU and not yet answered
     struct iom_link_stats stats;
 };
 
-#define IOM_STAT_OWNER struct iom_link_stats
-static const struct iom_stat_info stat_infos[] = {IOM_LINK_STATS(IOM_STAT_INFO)};
+// ---- packets -------------------------------------------------------------------------------------------
 
-// Puts a packet on the wires in `now`; returns when its last byte leaves.
-static iom_cycle transmit(const struct iom_link *link, iom_cycle *free_at, uint64_t bytes, uint64_t *busy,
-                          iom_cycle now)
+static const struct iom_dma *as_dma(const struct iom_msg *msg)
 {
-    uint64_t cycles = iom_div_ceil(bytes, link->config.bytes_per_cycle);
-    *busy += cycles;
-    *free_at = iom_max_u64(*free_at, now) + iom_unit_ticks(&link->unit, cycles);
-    return *free_at;
+    return (const struct iom_dma *)(const void *)msg;
 }
 
-static uint64_t request_bytes(const struct iom_link *link, const struct iom_dma *dma)
+static bool is_posted(const struct iom_dma *dma)
 {
-    bool payload = (dma->x.flags & (IOM_REQ_WRITE | IOM_REQ_TRANSLATE)) == IOM_REQ_WRITE;
-    return link->config.header_bytes + (payload ? dma->x.bytes : 0);
+    return (dma->x.flags & (IOM_REQ_POSTED | IOM_REQ_PAGE)) != 0;
+}
+
+// A write's data; messages and what asks for data have none.
+static struct iom_link_packet look_up(const struct iom_msg *msg)
+{
+    struct iom_link_packet packet = {.kind = IOM_LINK_POSTED};
+    if (msg->kind != IOM_MSG_DMA)
+        return packet;
+    const struct iom_dma *dma = as_dma(msg);
+    if (!is_posted(dma))
+        packet.kind = IOM_LINK_NON_POSTED;
+    if ((dma->x.flags & (IOM_REQ_WRITE | IOM_REQ_TRANSLATE | IOM_REQ_PAGE)) == IOM_REQ_WRITE)
+        packet.payload_bytes = dma->x.bytes;
+    return packet;
 }
 
 // Completion data of a read, or the eight bytes of a translation; nothing but a header if refused.
-static uint64_t response_bytes(const struct iom_link *link, const struct iom_dma *dma)
+static struct iom_link_packet look_down(const struct iom_msg *msg)
 {
-    uint64_t payload = 0;
+    struct iom_link_packet packet = {.kind = IOM_LINK_POSTED};
+    if (msg->kind == IOM_MSG_DEVICE_INVALIDATION)
+        packet.payload_bytes = INVALIDATION_BYTES;
+    if (msg->kind != IOM_MSG_DMA)
+        return packet;
+    const struct iom_dma *dma = as_dma(msg);
+    packet.kind = IOM_LINK_COMPLETION;
     if (dma->x.outcome == IOM_OUTCOME_FAULT)
-        payload = 0;
+        packet.payload_bytes = 0;
     else if (dma->x.flags & IOM_REQ_TRANSLATE)
-        payload = TRANSLATION_BYTES;
+        packet.payload_bytes = TRANSLATION_BYTES;
     else if (!(dma->x.flags & IOM_REQ_WRITE))
-        payload = dma->x.bytes;
-    return link->config.header_bytes + payload;
+        packet.payload_bytes = dma->x.bytes;
+    return packet;
 }
 
 // ---- towards the IOMMU ---------------------------------------------------------------------------------
 
-static bool is_posted(const struct iom_dma *dma)
+static void sent_up(void *owner, const struct iom_msg *msg, iom_cycle now)
 {
-    return (dma->x.flags & IOM_REQ_POSTED) != 0;
-}
-
-static bool send_request(struct iom_link *link, struct iom_dma *dma, iom_cycle now)
-{
-    struct iom_port *host = &link->ports[PORT_HOST];
-    if (!iom_port_can_send(host, now)) {
-        link->stats.credit_waits += !link->waiting;
-        link->waiting = true;
-        return false;
+    struct iom_link *link = owner;
+    if (msg->kind != IOM_MSG_DMA) {
+        link->stats.completions++;
+        return;
     }
-    link->waiting = false;
-    iom_port_return_credit(&link->ports[PORT_DEVICE], now);
-    uint64_t bytes = request_bytes(link, dma);
     link->stats.requests++;
-    link->stats.request_bytes += bytes;
-    link->under_way++;
-    iom_cycle depart = transmit(link, &link->request_free, bytes, &link->stats.request_busy_cycles, now);
-    if (is_posted(dma))
-        link->write_arrival = iom_unit_edge(host->peer->unit, depart + host->latency);
-    iom_port_send(host, &dma->msg, depart);
-    return true;
+    if (is_posted(as_dma(msg)))
+        iom_port_return_credit(&link->ports[PORT_DEVICE], now);
 }
 
-// It stays behind the writes on its further way too, if that should be shorter than theirs.
-static void send_completion(struct iom_link *link, struct iom_msg *msg, iom_cycle now)
+// Are there `needed` slots? If not, further ones wake the link.
+static bool has_slots(struct iom_port *port, uint32_t needed, iom_cycle now)
 {
-    struct iom_port *fanout = &link->ports[PORT_FANOUT];
-    uint64_t bytes = link->config.header_bytes;
-    link->stats.completions++;
-    link->stats.request_bytes += bytes;
-    iom_cycle depart = transmit(link, &link->request_free, bytes, &link->stats.request_busy_cycles, now);
-    if (link->write_arrival > fanout->latency)
-        depart = iom_max_u64(depart, link->write_arrival - fanout->latency);
-    iom_port_send(fanout, msg, depart);
+    if (port->depth == 0 || port->credits >= needed)
+        return true;
+    if (port->pending != 0)
+        iom_port_collect_credits(port, now);
+    if (port->credits >= needed)
+        return true;
+    port->wants_credit = true;
+    if (port->pending != 0)
+        iom_unit_wake(port->unit, port->pending_ring[port->pending_first]);
+    return false;
 }
 
-// Sends what may go: requests in their order while there are credits, completions with no posted write
-// before them.
-static void send_upwards(struct iom_link *link, iom_cycle now)
+static bool has_place_up(void *owner, const struct iom_msg *msg, iom_cycle now)
 {
-    struct iom_fifo kept = {0};
-    bool request_waits = false, write_waits = false;
-    struct iom_msg *msg;
-    while (!(request_waits && (write_waits || link->completions_waiting == 0)) &&
-           (msg = iom_fifo_pop(&link->upwards)) != NULL) {
-        if (msg->kind == IOM_MSG_DMA) {
-            struct iom_dma *dma = (struct iom_dma *)(void *)msg;
-            if (!request_waits && send_request(link, dma, now))
-                continue;
-            request_waits = true;
-            write_waits = write_waits || is_posted(dma);
-        } else if (!write_waits) {
-            link->completions_waiting--;
-            send_completion(link, msg, now);
-            continue;
-        }
-        iom_fifo_push(&kept, msg);
+    struct iom_link *link = owner;
+    struct iom_port *host = &link->ports[PORT_HOST];
+    if (msg->kind != IOM_MSG_DMA)
+        return true;
+    return has_slots(host, is_posted(as_dma(msg)) || host->depth == 1 ? 1 : 2, now);
+}
+
+static void pass_up(void *owner, struct iom_msg *msg, iom_cycle when)
+{
+    struct iom_link *link = owner;
+    struct iom_port *host = &link->ports[PORT_HOST], *fanout = &link->ports[PORT_FANOUT];
+    if (msg->kind == IOM_MSG_DMA) {
+        link->under_way++;
+        if (is_posted(as_dma(msg)))
+            link->write_arrival = iom_unit_edge(host->peer->unit, when + host->latency);
+        iom_port_send(host, msg, when);
+        return;
     }
-    iom_fifo_append(&kept, &link->upwards);
-    link->upwards = kept;
+    // It stays behind the writes on its further way too.
+    if (link->write_arrival > fanout->latency)
+        when = iom_max_u64(when, link->write_arrival - fanout->latency);
+    iom_port_send(fanout, msg, when);
 }
+
+static const struct iom_link_channel_ops up_ops = {look_up, sent_up, has_place_up, pass_up};
 
 // What arrived in one cycle is taken request first: a write handed over together with a completion counts
 // as having come before it. (The unit runs in every cycle in which something arrives.)
@@ -130,61 +129,67 @@ static void take_upwards(struct iom_link *link, iom_cycle now)
 {
     struct iom_port *device = &link->ports[PORT_DEVICE];
     struct iom_port *invalidate = &link->ports[PORT_INVALIDATE];
-    while (iom_port_peek(device, now) != NULL)
-        iom_fifo_push(&link->upwards, iom_port_pop(device));
-    while (iom_port_peek(invalidate, now) != NULL) {
-        link->completions_waiting++;
-        iom_fifo_push(&link->upwards, iom_port_pop(invalidate));
+    while (iom_port_peek(device, now) != NULL) {
+        struct iom_msg *msg = iom_port_pop(device);
+        if (!is_posted(as_dma(msg)))
+            iom_port_return_credit(device, now);
+        iom_link_channel_offer(&link->up, msg, now);
     }
+    while (iom_port_peek(invalidate, now) != NULL)
+        iom_link_channel_offer(&link->up, iom_port_pop(invalidate), now);
 }
 
 // ---- towards the device --------------------------------------------------------------------------------
 
-// A posted write has no completion on a real link; its answer is the simulator's own bookkeeping and
-// takes no bytes.
-static void send_responses(struct iom_link *link, iom_cycle now)
+static void sent_down(void *owner, const struct iom_msg *msg, iom_cycle now)
 {
-    struct iom_port *host = &link->ports[PORT_HOST];
-    while (iom_port_peek(host, now) != NULL) {
-        struct iom_dma *dma = (struct iom_dma *)(void *)iom_port_pop(host);
-        iom_cycle depart = now;
-        link->under_way--;
-        if (!(dma->x.flags & IOM_REQ_POSTED)) {
-            uint64_t bytes = response_bytes(link, dma);
-            link->stats.responses++;
-            link->stats.response_bytes += bytes;
-            depart = transmit(link, &link->response_free, bytes, &link->stats.response_busy_cycles, now);
-        }
-        iom_port_send(&link->ports[PORT_DEVICE], &dma->msg, depart);
+    struct iom_link *link = owner;
+    if (msg->kind == IOM_MSG_DMA) {
+        link->stats.responses++;
+        return;
     }
+    link->stats.invalidations += msg->kind == IOM_MSG_DEVICE_INVALIDATION;
+    iom_port_return_credit(&link->ports[PORT_FANOUT], now);
 }
 
-static void send_invalidations(struct iom_link *link, iom_cycle now)
+static bool has_place_down(void *owner, const struct iom_msg *msg, iom_cycle now)
 {
-    struct iom_port *fanout = &link->ports[PORT_FANOUT];
-    struct iom_port *invalidate = &link->ports[PORT_INVALIDATE];
-    while (iom_port_peek(fanout, now) != NULL)
-        iom_fifo_push(&link->invalidations, iom_port_pop(fanout));
-    while (link->invalidations.first != NULL && iom_port_can_send(invalidate, now)) {
-        struct iom_msg *msg = iom_fifo_pop(&link->invalidations);
-        uint64_t bytes = link->config.header_bytes + INVALIDATION_BYTES;
-        link->stats.invalidations++;
-        link->stats.response_bytes += bytes;
-        iom_port_return_credit(fanout, now);
-        iom_port_send(invalidate, msg,
-                      transmit(link, &link->response_free, bytes, &link->stats.response_busy_cycles, now));
-    }
+    struct iom_link *link = owner;
+    return msg->kind == IOM_MSG_DMA || has_slots(&link->ports[PORT_INVALIDATE], 1, now);
 }
+
+static void pass_down(void *owner, struct iom_msg *msg, iom_cycle when)
+{
+    struct iom_link *link = owner;
+    iom_port_send(&link->ports[msg->kind == IOM_MSG_DMA ? PORT_DEVICE : PORT_INVALIDATE], msg, when);
+}
+
+static const struct iom_link_channel_ops down_ops = {look_down, sent_down, has_place_down, pass_down};
+
+static void take_downwards(struct iom_link *link, iom_cycle now)
+{
+    struct iom_port *host = &link->ports[PORT_HOST], *fanout = &link->ports[PORT_FANOUT];
+    while (iom_port_peek(host, now) != NULL) {
+        struct iom_msg *msg = iom_port_pop(host);
+        link->under_way--;
+        if (is_posted(as_dma(msg)))
+            iom_port_send(&link->ports[PORT_DEVICE], msg, now);
+        else
+            iom_link_channel_offer(&link->down, msg, now);
+    }
+    while (iom_port_peek(fanout, now) != NULL)
+        iom_link_channel_offer(&link->down, iom_port_pop(fanout), now);
+}
+
+// ---- evaluation of a cycle -----------------------------------------------------------------------------
 
 static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
 {
     struct iom_link *link = (struct iom_link *)(void *)unit;
     take_upwards(link, now);
-    if (link->upwards.first != NULL)
-        send_upwards(link, now);
-    send_responses(link, now);
-    send_invalidations(link, now);
-    return IOM_NEVER; // a credit or an arrival wakes it
+    iom_cycle up = iom_link_channel_advance(&link->up, now);
+    take_downwards(link, now);
+    return iom_min_u64(up, iom_link_channel_advance(&link->down, now));
 }
 
 // An invalidation in the device is the device's: one that never answers must not look like a deadlock of
@@ -192,7 +197,53 @@ static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
 static uint64_t outstanding(const struct iom_unit *unit)
 {
     const struct iom_link *link = (const struct iom_link *)(const void *)unit;
-    return link->under_way + link->upwards.count + link->invalidations.count;
+    return link->under_way + iom_link_channel_held(&link->up) + iom_link_channel_held(&link->down);
+}
+
+static void describe(const struct iom_unit *unit, char *text, size_t text_bytes)
+{
+    const struct iom_link *link = (const struct iom_link *)(const void *)unit;
+    snprintf(
+        text, text_bytes,
+        "to the IOMMU %llu packet(s) wait for the wires or credits and %llu for a slot of its ingress, to "
+        "the device %llu and %llu; %llu request(s) in the IOMMU",
+        (unsigned long long)link->up.waiting.held, (unsigned long long)link->up.received.held,
+        (unsigned long long)link->down.waiting.held, (unsigned long long)link->down.received.held,
+        (unsigned long long)link->under_way);
+}
+
+// ---- statistics ----------------------------------------------------------------------------------------
+
+#define IOM_STAT_OWNER struct iom_link_stats
+static const struct iom_stat_info stat_infos[] = {IOM_LINK_STATS(IOM_STAT_INFO)};
+
+#define COPY_CLASS(prefix, channel, kind)                                                                    \
+    do {                                                                                                     \
+        const struct iom_link_counters *from = &(channel)->counters[kind];                                   \
+        stats->prefix##_packets = from->packets;                                                             \
+        stats->prefix##_bytes = from->bytes;                                                                 \
+        stats->prefix##_credit_waits = from->credit_waits;                                                   \
+        stats->prefix##_most_buffered = from->most_buffered;                                                 \
+        stats->credit_waits += from->credit_waits + from->place_waits;                                       \
+    } while (0)
+
+// The channels count what travels on them.
+const struct iom_link_stats *iom_link_stats_of(struct iom_link *link)
+{
+    struct iom_link_stats *stats = &link->stats;
+    stats->credit_waits = 0;
+    COPY_CLASS(up_posted, &link->up, IOM_LINK_POSTED);
+    COPY_CLASS(up_non_posted, &link->up, IOM_LINK_NON_POSTED);
+    COPY_CLASS(down_posted, &link->down, IOM_LINK_POSTED);
+    COPY_CLASS(down_completion, &link->down, IOM_LINK_COMPLETION);
+    stats->up_posted_slot_waits = link->up.counters[IOM_LINK_POSTED].place_waits;
+    stats->up_non_posted_slot_waits = link->up.counters[IOM_LINK_NON_POSTED].place_waits;
+    stats->down_posted_slot_waits = link->down.counters[IOM_LINK_POSTED].place_waits;
+    stats->request_bytes = stats->up_posted_bytes + stats->up_non_posted_bytes;
+    stats->response_bytes = stats->down_posted_bytes + stats->down_completion_bytes;
+    stats->request_busy_cycles = link->up.busy_cycles;
+    stats->response_busy_cycles = link->down.busy_cycles;
+    return stats;
 }
 
 static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *block)
@@ -200,6 +251,7 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
     struct iom_link *link = (struct iom_link *)(void *)unit;
     if (index != 0)
         return false;
+    iom_link_stats_of(link);
     *block =
         (struct iom_stat_block){"link", stat_infos, sizeof stat_infos / sizeof stat_infos[0], &link->stats};
     return true;
@@ -209,7 +261,11 @@ static void reset_stats(struct iom_unit *unit)
 {
     struct iom_link *link = (struct iom_link *)(void *)unit;
     memset(&link->stats, 0, sizeof link->stats);
+    iom_link_channel_reset_counters(&link->up);
+    iom_link_channel_reset_counters(&link->down);
 }
+
+// ---- life ----------------------------------------------------------------------------------------------
 
 static void destroy(struct iom_unit *unit)
 {
@@ -220,6 +276,7 @@ static const struct iom_unit_ops link_ops = {
     .kind = "link",
     .advance = advance,
     .outstanding = outstanding,
+    .describe = describe,
     .stats = stats,
     .reset_stats = reset_stats,
     .destroy = destroy,
@@ -230,17 +287,27 @@ struct iom_link *iom_link_create(const struct iom_link_unit_config *config, cons
     struct iom_link *link = calloc(1, sizeof *link);
     if (link == NULL)
         return NULL;
-    link->config = *config;
     iom_unit_init(&link->unit, &link_ops, name, link->ports, PORTS);
     iom_port_init(&link->unit, PORT_DEVICE, "device", false);
     iom_port_init(&link->unit, PORT_HOST, "host", true);
     iom_port_init(&link->unit, PORT_FANOUT, "fanout", false);
     iom_port_init(&link->unit, PORT_INVALIDATE, "invalidate", true);
+    if (!iom_link_channel_init(&link->up, &link->unit, &up_ops, link, config->bytes_per_cycle,
+                               config->header_bytes, &config->up) ||
+        !iom_link_channel_init(&link->down, &link->unit, &down_ops, link, config->bytes_per_cycle,
+                               config->header_bytes, &config->down)) {
+        iom_link_destroy(link);
+        return NULL;
+    }
     return link;
 }
 
 void iom_link_destroy(struct iom_link *link)
 {
+    if (link == NULL)
+        return;
+    iom_link_channel_free(&link->up);
+    iom_link_channel_free(&link->down);
     free(link);
 }
 
@@ -267,9 +334,4 @@ struct iom_port *iom_link_fanout_port(struct iom_link *link)
 struct iom_port *iom_link_invalidate_port(struct iom_link *link)
 {
     return &link->ports[PORT_INVALIDATE];
-}
-
-const struct iom_link_stats *iom_link_stats_of(const struct iom_link *link)
-{
-    return &link->stats;
 }

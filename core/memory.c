@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/memory_channels.h"
 #include "core/tracker.h"
+#include "core/unit_stats.h"
 
 struct iom_memory {
     struct iom_unit unit; // first member: the unit is the memory
@@ -15,6 +17,8 @@ struct iom_memory {
     struct iom_memory_image *image;
     struct iom_cache *llc;
     struct iom_port *ports;
+    struct iom_channels channels;
+    struct iom_memory_observer observer;
     uint32_t turn; // input that is asked first
     iom_cycle bus_free;
     int width_shift; ///< log2 of bytes_per_cycle if a power of two, else -1
@@ -203,6 +207,19 @@ static bool dram_ready(const struct iom_memory *memory, iom_cycle now)
            (memory->config.outstanding == 0 || memory->flight_count < memory->config.outstanding);
 }
 
+static void add_accepted(struct iom_memory *memory, struct iom_msg *msg, uint32_t port, iom_cycle depart)
+{
+    if (memory->accepted_count == memory->accepted_capacity) {
+        uint32_t wanted = memory->accepted_capacity * 2;
+        struct accepted *grown = realloc(memory->accepted, wanted * sizeof *grown);
+        if (grown == NULL)
+            abort(); // bounded by the credits of the inputs; a few kilobytes
+        memory->accepted = grown;
+        memory->accepted_capacity = wanted;
+    }
+    memory->accepted[memory->accepted_count++] = (struct accepted){msg, port, depart};
+}
+
 static bool accept_from(struct iom_memory *memory, uint32_t index, iom_cycle now)
 {
     struct iom_port *port = &memory->ports[index];
@@ -218,36 +235,52 @@ static bool accept_from(struct iom_memory *memory, uint32_t index, iom_cycle now
         add_watch(memory, msg, index);
         return true;
     }
-    if (memory->accepted_count == memory->accepted_capacity) {
-        uint32_t wanted = memory->accepted_capacity * 2;
-        struct accepted *grown = realloc(memory->accepted, wanted * sizeof *grown);
-        if (grown == NULL)
-            abort(); // bounded by the credits of the inputs; a few kilobytes
-        memory->accepted = grown;
-        memory->accepted_capacity = wanted;
-    }
-    memory->accepted[memory->accepted_count++] =
-        (struct accepted){msg, index, start_access(memory, msg, line, now)};
+    add_accepted(memory, msg, index, start_access(memory, msg, line, now));
     return true;
+}
+
+// At most one read and one write.
+static void accept_through_channels(struct iom_memory *memory, iom_cycle now)
+{
+    iom_cycle tick = memory->unit.period;
+    for (int write = 0; write <= 1; write++) {
+        struct iom_channel_grant grant;
+        if (!iom_channels_grant(&memory->channels, memory->ports, write != 0, now, tick,
+                                iom_unit_ticks(&memory->unit, memory->config.latency_cycles), &grant))
+            continue;
+        struct iom_port *port = &memory->ports[grant.input];
+        iom_port_return_credit(port, now);
+        if (memory->observer.accepted != NULL)
+            memory->observer.accepted(memory->observer.context, now, grant.access, grant.first, grant.last);
+        add_accepted(memory, &grant.access->msg, grant.input, grant.depart);
+    }
 }
 
 // Round robin: one access of each input in turn until nothing more can be accepted in this cycle.
 static void accept_all(struct iom_memory *memory, iom_cycle now)
 {
-    uint32_t inputs = memory->config.inputs;
+    uint32_t inputs = memory->config.inputs, first = memory->channels.config.inputs;
     uint32_t index = memory->turn;
-    for (uint32_t idle = 0; idle < inputs && memory->unit.arrivals != 0;) {
+    for (uint32_t idle = first; idle < inputs && memory->unit.arrivals != 0;) {
         if (accept_from(memory, index, now)) {
-            idle = 0;
-            memory->turn = index + 1 == inputs ? 0 : index + 1;
+            idle = first;
+            memory->turn = index + 1 == inputs ? first : index + 1;
         } else {
             idle++;
         }
-        index = index + 1 == inputs ? 0 : index + 1;
+        index = index + 1 == inputs ? first : index + 1;
     }
 }
 
 // ---- effects ----------------------------------------------------------------------------------------
+
+static enum iom_access write_image(struct iom_memory *memory, uint64_t address, const void *data, size_t bytes)
+{
+    enum iom_access access = iom_memory_image_access(memory->image, address, bytes, true);
+    if (access == IOM_ACCESS_OK)
+        access = iom_access_if(iom_memory_image_write(memory->image, address, data, bytes));
+    return access;
+}
 
 static void write_access(struct iom_memory *memory, struct iom_memory_access *access, iom_cycle now)
 {
@@ -255,16 +288,16 @@ static void write_access(struct iom_memory *memory, struct iom_memory_access *ac
     if (access->op == IOM_MEMORY_WRITE) {
         iom_tracker_write(memory->config.tracker, now, (enum iom_write_origin)access->origin, access->address,
                           access->bytes, access->data);
-        access->error = !iom_memory_image_write(memory->image, access->address, access->data, access->bytes);
+        access->error = (uint8_t)write_image(memory, access->address, access->data, access->bytes);
         return;
     }
     uint64_t found = 0;
-    access->error = !iom_memory_image_read(memory->image, access->address, &found, sizeof found);
-    if (!access->error && found == access->expected) {
+    access->error = iom_memory_image_fetch(memory->image, access->address, &found, sizeof found);
+    if (access->error == IOM_ACCESS_OK && found == access->expected) {
         iom_tracker_write(memory->config.tracker, now, IOM_WRITE_FLAGS, access->address,
                           sizeof access->desired, &access->desired);
         access->error =
-            !iom_memory_image_write(memory->image, access->address, &access->desired, sizeof access->desired);
+            (uint8_t)write_image(memory, access->address, &access->desired, sizeof access->desired);
     }
     access->data[0] = found;
 }
@@ -302,14 +335,28 @@ static void perform_dma(struct iom_memory *memory, struct iom_dma *dma, bool wri
         note_change(memory, x->leaf.output, x->bytes);
 }
 
+// Words in front of the one with the error are good.
+static void find_error(const struct iom_memory *memory, struct iom_memory_access *access)
+{
+    access->error_word = 0;
+    while (8u * (access->error_word + 1u) < access->bytes &&
+           iom_memory_image_access(memory->image, access->address + 8u * access->error_word, 8, false) ==
+               IOM_ACCESS_OK)
+        access->error_word++;
+    iom_memory_image_read(memory->image, access->address, access->data, access->bytes);
+}
+
 static void read_access(struct iom_memory *memory, struct iom_memory_access *access, iom_cycle now)
 {
     memory->stats.table_reads++;
-    access->error = !iom_memory_image_read(memory->image, access->address, access->data, access->bytes);
+    access->error =
+        (uint8_t)iom_memory_image_fetch(memory->image, access->address, access->data, access->bytes);
+    if (access->error != IOM_ACCESS_OK)
+        find_error(memory, access);
     if (memory->config.tracker != NULL)
         access->node =
             iom_tracker_read(memory->config.tracker, now, access->node, access->address, access->bytes);
-    memory->stats.errors += access->error;
+    memory->stats.errors += access->error != IOM_ACCESS_OK;
 }
 
 static void perform(struct iom_memory *memory, struct iom_msg *msg, bool write, iom_cycle now)
@@ -369,6 +416,8 @@ static inline iom_cycle next_acceptance(const struct iom_memory *memory, iom_cyc
 {
     if (!is_waiting(memory, now))
         return IOM_NEVER;
+    if (memory->channels.config.inputs != 0)
+        return now + memory->unit.period; // the channels take one each cycle
     iom_cycle slot = memory->config.outstanding != 0 && memory->flight_count == memory->config.outstanding
                          ? memory->flight[memory->flight_first]
                          : now;
@@ -412,7 +461,9 @@ static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
 {
     struct iom_memory *memory = (struct iom_memory *)(void *)unit;
     retire_flights(memory, now);
-    if (memory->config.bytes_per_cycle != 0 && memory->llc == NULL) {
+    if (memory->channels.config.inputs != 0) {
+        accept_through_channels(memory, now);
+    } else if (memory->config.bytes_per_cycle != 0 && memory->llc == NULL) {
         accept_one(memory, now);
         if (memory->watch_count != 0)
             settle_watches(memory, now);
@@ -437,26 +488,8 @@ static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
     return next_acceptance(memory, now);
 }
 
-static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *block)
-{
-    struct iom_memory *memory = (struct iom_memory *)(void *)unit;
-    if (index != 0)
-        return false;
-    *block = (struct iom_stat_block){"memory", stat_infos, sizeof stat_infos / sizeof stat_infos[0],
-                                     &memory->stats};
-    return true;
-}
-
-static void reset_stats(struct iom_unit *unit)
-{
-    struct iom_memory *memory = (struct iom_memory *)(void *)unit;
-    memset(&memory->stats, 0, sizeof memory->stats);
-}
-
-static void destroy(struct iom_unit *unit)
-{
-    iom_memory_destroy((struct iom_memory *)(void *)unit);
-}
+IOM_UNIT_STATS(struct iom_memory, "memory", stat_infos)
+IOM_UNIT_DESTROY(struct iom_memory, iom_memory_destroy)
 
 static const struct iom_unit_ops memory_ops = {
     .kind = "memory",
@@ -478,6 +511,8 @@ struct iom_memory *iom_memory_create(const struct iom_memory_config *config, str
     memory->image = image;
     memory->width_shift =
         iom_is_power_of_two(config->bytes_per_cycle) ? (int)iom_log2_u64(config->bytes_per_cycle) : -1;
+    iom_channels_init(&memory->channels, &config->channels);
+    memory->turn = config->channels.inputs;
     memory->ports = calloc(config->inputs, sizeof *memory->ports);
     memory->flight = malloc((config->outstanding != 0 ? config->outstanding : 1) * sizeof *memory->flight);
     memory->accepted_capacity = 16;
@@ -519,7 +554,7 @@ struct iom_port *iom_memory_input(struct iom_memory *memory, uint32_t index)
     return &memory->ports[index];
 }
 
-struct iom_memory_image *iom_memory_image_of(struct iom_memory *memory)
+void iom_memory_set_observer(struct iom_memory *memory, const struct iom_memory_observer *observer)
 {
-    return memory->image;
+    memory->observer = observer != NULL ? *observer : (struct iom_memory_observer){NULL, NULL};
 }

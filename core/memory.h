@@ -13,9 +13,19 @@
 //   in flight     a DRAM access occupies one of `outstanding` slots from c until its response departs
 // Inputs are served round robin, one access at a time unless bandwidth is unlimited. Of the accesses
 // accepted in one cycle, writes take effect before reads are sampled.
+//
+// Channels: the first inputs may share a port with separate channels for addresses, read data, write data and
+// write responses, as AXI has it. Accesses through it meet no other limit:
+//   addresses     one read and one write are accepted per cycle, each chosen by an arbiter of its own among
+//                 the heads of the inputs; `position` says where at the arbiters a client is connected
+//   read          accepted in c: beats of `beat_bytes`, one per cycle, the first in c + latency, or behind the
+//                 last beat of the read before; the response departs with the last beat
+//   write         accepted in c: beats from c + 1 on, or behind the last beat of the write before; the
+//                 response departs write_latency after the last beat
 #ifndef IOM_CORE_MEMORY_H
 #define IOM_CORE_MEMORY_H
 
+#include "core/arbiter.h"
 #include "core/cache.h"
 #include "core/dma.h"
 #include "core/memory_image.h"
@@ -36,6 +46,16 @@ enum iom_memory_op {
     IOM_MEMORY_WATCH,
 };
 
+/// On whose behalf the IOMMU accesses memory.
+enum iom_memory_client {
+    IOM_CLIENT_OTHER,
+    IOM_CLIENT_PAGE_WALK,    ///< page tables
+    IOM_CLIENT_CONTEXT_WALK, ///< context and PASID structures
+    IOM_CLIENT_COMMANDS,     ///< command queue: fetch and status writes
+    IOM_CLIENT_RECORDS,      ///< register unit: records of queues in memory, interrupt messages
+    IOM_CLIENT_COUNT,
+};
+
 struct iom_memory_access {
     struct iom_msg msg;
     uint64_t address;
@@ -45,14 +65,35 @@ struct iom_memory_access {
     iom_node node;                     ///< reads: parent, on return the node of what was read
     uint8_t op;                        ///< enum iom_memory_op
     uint8_t bytes;                     ///< 1 to 64
-    uint8_t error;                     ///< result: 1 = the address does not answer
+    uint8_t error;                     ///< result: enum iom_access
+    uint8_t error_word;                ///< with an error: number of the first 8-byte word that has it
+    uint8_t client;                    ///< enum iom_memory_client
     uint8_t origin;                    ///< WRITE: enum iom_write_origin (core/tracker.h); 0 = software
 };
 
 struct iom_tracker;
 
+struct iom_memory_channels {
+    uint32_t inputs;                    ///< the first inputs of the memory share the channels; 0 = none
+    uint32_t beat_bytes;                ///< width of the data channels
+    enum iom_arbitration arbitration;   ///< rule of both arbiters
+    uint32_t positions;                 ///< inputs of the arbiters
+    uint8_t position[IOM_CLIENT_COUNT]; ///< where a client is connected; no two clients that are used
+                                        ///< through different inputs may share one
+    uint64_t write_latency_cycles;      ///< last beat of a write to its response
+};
+
+/// Told of every access that goes through the channels, when it is accepted. `first` and `last` are the
+/// cycles of its beats as they depart (reads), or are taken (writes).
+struct iom_memory_observer {
+    void *context;
+    void (*accepted)(void *context, iom_cycle now, const struct iom_memory_access *access, iom_cycle first,
+                     iom_cycle last);
+};
+
 struct iom_memory_config {
     uint32_t inputs;             ///< number of input ports
+    struct iom_memory_channels channels;
     uint64_t latency_cycles;     ///< DRAM access
     uint32_t bytes_per_cycle;    ///< bandwidth, 0 = unlimited
     uint32_t outstanding;        ///< DRAM accesses in flight, 0 = unlimited
@@ -87,7 +128,8 @@ void iom_memory_destroy(struct iom_memory *memory);
 struct iom_unit *iom_memory_unit(struct iom_memory *memory);
 /// Responder port `index` < config.inputs.
 struct iom_port *iom_memory_input(struct iom_memory *memory, uint32_t index);
-struct iom_memory_image *iom_memory_image_of(struct iom_memory *memory);
+/// Copies `*observer`; null removes the observer.
+void iom_memory_set_observer(struct iom_memory *memory, const struct iom_memory_observer *observer);
 
 #ifdef __cplusplus
 }

@@ -14,6 +14,11 @@ struct range {
     uint64_t first, last;
 };
 
+struct mark {
+    uint64_t address; ///< of 8 bytes
+    enum iom_access access;
+};
+
 struct iom_memory_image {
     uint64_t *numbers; ///< page number, NO_PAGE = empty slot
     uint8_t **pages;
@@ -21,6 +26,10 @@ struct iom_memory_image {
     uint32_t count;
     struct range *ranges;
     uint32_t range_count;
+    struct mark *marks;
+    uint32_t mark_count;
+    iom_memory_image_observer observer; ///< null: none
+    void *observer_context;
 };
 
 static uint32_t slot_of(const struct iom_memory_image *image, uint64_t number)
@@ -73,6 +82,10 @@ void iom_memory_image_reset(struct iom_memory_image *image)
     free(image->ranges);
     image->ranges = NULL;
     image->range_count = 0;
+    free(image->marks);
+    image->marks = NULL;
+    image->mark_count = 0;
+    image->observer = NULL;
 }
 
 void iom_memory_image_destroy(struct iom_memory_image *image)
@@ -84,6 +97,7 @@ void iom_memory_image_destroy(struct iom_memory_image *image)
     free(image->numbers);
     free(image->pages);
     free(image->ranges);
+    free(image->marks);
     free(image);
 }
 
@@ -220,6 +234,8 @@ bool iom_memory_image_write(struct iom_memory_image *image, uint64_t address, co
                 return false;
         }
     }
+    if (image->observer != NULL)
+        image->observer(image->observer_context, address, bytes);
     const uint8_t *from = data;
     while (bytes != 0) {
         size_t offset = address % IOM_PAGE_BYTES;
@@ -232,9 +248,61 @@ bool iom_memory_image_write(struct iom_memory_image *image, uint64_t address, co
     return true;
 }
 
-bool iom_memory_image_read_fn(void *context, uint64_t address, void *data, unsigned bytes)
+// Marks are few and rare: a list.
+bool iom_memory_image_mark(struct iom_memory_image *image, uint64_t address, enum iom_access access)
 {
-    return iom_memory_image_read(context, address, data, bytes);
+    for (uint32_t i = 0; i < image->mark_count; i++) {
+        if (image->marks[i].address == address) {
+            image->marks[i].access = access;
+            return true;
+        }
+    }
+    struct mark *marks = realloc(image->marks, (image->mark_count + 1) * sizeof *marks);
+    if (marks == NULL)
+        return false;
+    image->marks = marks;
+    marks[image->mark_count++] = (struct mark){address, access};
+    return true;
+}
+
+enum iom_access iom_memory_image_access(const struct iom_memory_image *image, uint64_t address, uint64_t bytes,
+                                        bool write)
+{
+    if (!iom_memory_image_answers(image, address, bytes))
+        return IOM_ACCESS_REFUSED;
+    enum iom_access worst = IOM_ACCESS_OK;
+    for (uint32_t i = 0; i < image->mark_count; i++) {
+        const struct mark *mark = &image->marks[i];
+        if (mark->address >= address + bytes || mark->address + 8 <= address)
+            continue;
+        if (mark->access == IOM_ACCESS_REFUSED)
+            return IOM_ACCESS_REFUSED;
+        if (mark->access == IOM_ACCESS_POISONED && !write)
+            worst = IOM_ACCESS_POISONED;
+    }
+    return worst;
+}
+
+enum iom_access iom_memory_image_fetch(const struct iom_memory_image *image, uint64_t address, void *data,
+                                       size_t bytes)
+{
+    if (image->mark_count != 0) {
+        enum iom_access access = iom_memory_image_access(image, address, bytes, false);
+        if (access != IOM_ACCESS_OK)
+            return access;
+    }
+    return iom_access_if(iom_memory_image_read(image, address, data, bytes));
+}
+
+enum iom_access iom_memory_image_read_fn(void *context, uint64_t address, void *data, unsigned bytes)
+{
+    return iom_memory_image_fetch(context, address, data, bytes);
+}
+
+void iom_memory_image_observe(struct iom_memory_image *image, iom_memory_image_observer observer, void *context)
+{
+    image->observer = observer;
+    image->observer_context = context;
 }
 
 uint64_t iom_memory_image_pages(const struct iom_memory_image *image)

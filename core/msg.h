@@ -20,10 +20,13 @@ enum iom_msg_kind {
     IOM_MSG_MEMORY,  ///< struct iom_memory_access: a table read, write or atomic update, later its data
     IOM_MSG_PROBE,   ///< struct iom_psc_fill_message: to the paging-structure cache unit, one way
     IOM_MSG_CONTROL, ///< struct iom_control: register view update or invalidation, later its acknowledgement
-    IOM_MSG_FAULT,   ///< struct iom_fault_report: to the fault recording unit, one way
+    IOM_MSG_REPORT,  ///< struct iom_report: fault, page request or event to the register unit, one way
     IOM_MSG_MMIO,    ///< struct iom_mmio: register access, later its completion
     IOM_MSG_QUEUE_SETUP,         ///< struct iom_queue_setup_message, one way
     IOM_MSG_QUEUE_EVENT,         ///< struct iom_queue_event_message, one way
+    IOM_MSG_AXI_EVENT,           ///< struct iom_axi_event: to the driver of a device, one way
+    IOM_MSG_AXI_RELEASE,         ///< struct iom_axi_release: to the front end, one way
+    IOM_MSG_PAGE_RESPONSE,       ///< struct iom_page_response_message: to a device, one way
     IOM_MSG_DEVICE_INVALIDATION, ///< struct iom_ats_invalidation: to a device TLB, later its completion
 };
 

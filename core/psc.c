@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/tracker.h"
+#include "core/unit_stats.h"
 
 struct iom_psc {
     struct iom_cache *cache[2][IOM_PSC_LEVELS];
@@ -198,8 +199,7 @@ bool iom_psc_stat_block(struct iom_psc *psc, struct iom_stat_block *block)
             psc->stats.invalidated += counts->invalidated - base->invalidated;
         }
     }
-    *block =
-        (struct iom_stat_block){"psc", stat_infos, sizeof stat_infos / sizeof stat_infos[0], &psc->stats};
+    *block = IOM_STAT_BLOCK("psc", stat_infos, &psc->stats);
     return true;
 }
 

@@ -7,6 +7,7 @@
 #include "core/psc.h"
 #include "core/tracker.h"
 #include "core/unit.h"
+#include "core/unit_stats.h"
 
 enum { PORT_IN, PORT_CONTROL, PORTS };
 
@@ -110,10 +111,7 @@ static void reset_stats(struct iom_unit *unit)
     iom_psc_reset_stats(((struct iom_psc_unit *)(void *)unit)->psc);
 }
 
-static void destroy(struct iom_unit *unit)
-{
-    iom_psc_unit_destroy((struct iom_psc_unit *)(void *)unit);
-}
+IOM_UNIT_DESTROY(struct iom_psc_unit, iom_psc_unit_destroy)
 
 static const struct iom_unit_ops psc_ops = {
     .kind = "psc",

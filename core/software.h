@@ -99,7 +99,7 @@ enum iom_flush_kind {
                               ///< `domain`
     IOM_FLUSH_PASID_ALL,      ///< every PASID entry
     IOM_FLUSH_PASID_DOMAIN,   ///< PASID entries of `domain`
-    IOM_FLUSH_PASID_ONE,      ///< the entry of `pasid` in `domain`
+    IOM_FLUSH_PASID_ONE,      ///< the entry of `pasid`: tagged `domain`, of `source` (either may count)
     IOM_FLUSH_IOTLB_ALL,      ///< every translation
     IOM_FLUSH_IOTLB_DOMAIN,   ///< all translations of `domain`
     IOM_FLUSH_IOTLB_PAGES,    ///< second-stage translations of 2^pages_log2 pages at `iova` of `domain`
@@ -141,12 +141,18 @@ struct iom_queue_registers {
     uint32_t capacity_bytes;    ///< of the queue memory given to set_queue; one command stays unused
     uint8_t largest_pages_log2; ///< largest IOTLB_PAGES / SPACE_PAGES (VT-d: CAP.MAMV)
     bool page_selective;        ///< IOTLB_PAGES exists (VT-d: CAP.PSI)
+    uint32_t page_commands;     ///< a longer range takes up to so many of them, else the whole domain goes
     uint32_t error_offset;      ///< 4-byte status register that shows queue errors
     uint32_t error_fatal;       ///< bits: a command was refused (head stays); write them back to go on
-    uint32_t error_timeout;     ///< bits: a device did not answer; pending syncs were aborted
-    uint32_t head_offset;       ///< 8-byte register: byte offset of the next command to fetch
-    uint32_t timeout_offset;    ///< 8-byte register that names the requester that did not answer, 0 = none
-    uint8_t timeout_shift;      ///< its 16 bits begin there
+    uint32_t error_timeout;     ///< bits: a device did not answer; see timeout_offset
+    uint32_t error_keep;        ///< bits to be written along with those
+    uint32_t head_offset;       ///< register with the next command to fetch
+    uint8_t head_bytes;         ///< its size
+    uint8_t head_unit;          ///< bytes of the queue it counts in
+    /// 8-byte register that names the requester that did not answer; pending syncs were aborted. 0: none, the
+    /// head stays at the sync that found out, which is carried out again when the queue goes on.
+    uint32_t timeout_offset;
+    uint8_t timeout_shift; ///< its 16 bits begin there
 };
 
 struct iom_software_ops {

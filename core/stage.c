@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/stage_internal.h"
+#include "core/unit_stats.h"
 
 // ---- evaluation of a cycle -----------------------------------------------------------------------------
 
@@ -19,12 +20,18 @@ static void take_response(struct iom_stage *stage, unsigned port, struct iom_msg
         iom_stage_resume(stage, iom_dma_of(msg), now, now);
         break;
     case IOM_STAGE_WALK:
-        iom_stage_walk_done(stage, (struct iom_walk *)(void *)msg, now);
+        if (stage->config.serial.enabled)
+            iom_serial_walk_done(stage, (struct iom_walk *)(void *)msg, now);
+        else
+            iom_stage_walk_done(stage, (struct iom_walk *)(void *)msg, now);
         break;
     case IOM_STAGE_MEMORY:
         iom_stage_complete(stage, iom_dma_of(msg), now);
         break;
-    default: // IOM_STAGE_CONTROL; nothing comes back from IOM_STAGE_FAULT
+    case IOM_STAGE_FAULT: // reports do not come back
+        iom_stage_drained(stage, msg, now);
+        break;
+    default: // IOM_STAGE_CONTROL
         iom_stage_take_control(stage, (struct iom_control *)(void *)msg);
         break;
     }
@@ -41,10 +48,12 @@ static void take_responses(struct iom_stage *stage, iom_cycle now)
     }
 }
 
-static void count_request(struct iom_stage *stage, uint32_t flags, uint32_t bytes)
+void iom_stage_count_request(struct iom_stage *stage, uint32_t flags, uint32_t bytes)
 {
     struct iom_stage_stats *stats = &stage->stats;
     stats->requests++;
+    if (flags & (IOM_REQ_PAGE | IOM_REQ_DEBUG))
+        return;
     if (flags & IOM_REQ_TRANSLATE) {
         stats->translation_requests++;
         return;
@@ -76,7 +85,7 @@ static void enter(struct iom_stage *stage, struct iom_dma *dma)
 }
 
 // The request at the head of an input leaves the inbox; its credit is returned when it is taken up.
-static struct iom_dma *fetch(struct iom_stage *stage, uint32_t index, iom_cycle now)
+struct iom_dma *iom_stage_fetch(struct iom_stage *stage, uint32_t index, iom_cycle now)
 {
     struct iom_port *port = &stage->inputs[index];
     if (iom_port_peek(port, now) == NULL)
@@ -86,7 +95,7 @@ static struct iom_dma *fetch(struct iom_stage *stage, uint32_t index, iom_cycle 
     stage->held++;
     if (stage->config.front) {
         enter(stage, dma);
-        if (stage->order != NULL)
+        if (stage->order != NULL && !(dma->x.flags & IOM_REQ_DEBUG))
             iom_order_enter(stage->order, dma);
     }
     if (dma->mark < now)
@@ -98,7 +107,7 @@ static bool take_from_input(struct iom_stage *stage, uint32_t index, iom_cycle n
 {
     struct iom_ingress *ingress = &stage->ingress[index];
     if (ingress->dma == NULL) {
-        ingress->dma = fetch(stage, index, now);
+        ingress->dma = iom_stage_fetch(stage, index, now);
         if (ingress->dma == NULL)
             return false;
         stage->waiting_inputs++;
@@ -113,7 +122,7 @@ static bool take_from_input(struct iom_stage *stage, uint32_t index, iom_cycle n
     }
     ingress->dma = NULL;
     stage->waiting_inputs--;
-    count_request(stage, flags, bytes);
+    iom_stage_count_request(stage, flags, bytes);
     iom_port_return_credit(&stage->inputs[index], now);
     return true;
 }
@@ -122,17 +131,19 @@ static bool take_from_input(struct iom_stage *stage, uint32_t index, iom_cycle n
 // stands while a walk is under way.
 static bool blocked(const struct iom_stage *stage)
 {
-    return stage->exits[0].first != NULL || stage->exits[1].first != NULL ||
-           (!stage->config.hit_under_miss && stage->misses.used != 0);
+    return stage->exits_waiting != 0 || (!stage->config.hit_under_miss && stage->misses.used != 0);
 }
 
 static void take_replays(struct iom_stage *stage, iom_cycle now)
 {
     while (now >= stage->replay_from && stage->budget != 0 && stage->replays.first != NULL &&
-           stage->exits[0].first == NULL && stage->exits[1].first == NULL &&
-           stage->replay_tried_at != stage->changes) {
+           stage->exits_waiting == 0 && stage->replay_tried_at != stage->changes) {
         struct iom_dma *dma = iom_dma_of(iom_fifo_pop(&stage->replays));
-        if (iom_stage_take(stage, dma, now, 0) == IOM_STALLED) {
+        stage->replaying = true;
+        enum iom_take taken = iom_stage_take(stage, dma, now, 0);
+        stage->replaying = false;
+        if (taken == IOM_STALLED) {
+            stage->promised = stage->promised != NULL ? stage->promised : dma;
             // Back to the head: replays keep their order.
             dma->msg.next = stage->replays.first;
             stage->replays.first = &dma->msg;
@@ -141,6 +152,10 @@ static void take_replays(struct iom_stage *stage, iom_cycle now)
             stage->replays.count++;
             stage->replay_tried_at = stage->changes;
             return;
+        }
+        if (stage->promised == dma) {
+            stage->promised = NULL;
+            stage->changes++; // inputs that it has kept waiting try again
         }
         stage->budget--;
     }
@@ -167,7 +182,7 @@ static void take_inputs(struct iom_stage *stage, iom_cycle now)
 // Is there something that the next cycle's budget could take up?
 static bool wants_next_cycle(const struct iom_stage *stage, iom_cycle now)
 {
-    if (stage->exits[0].first != NULL || stage->exits[1].first != NULL)
+    if (stage->exits_waiting != 0)
         return false; // a credit will wake us
     if (stage->replays.first != NULL && stage->replay_tried_at != stage->changes)
         return true;
@@ -186,8 +201,10 @@ static void do_chores(struct iom_stage *stage, iom_cycle now)
 {
     if (stage->walks_unsent.first != NULL)
         iom_stage_send_walks(stage, now);
-    if (stage->exits[0].first != NULL || stage->exits[1].first != NULL)
+    if (stage->exits_waiting != 0)
         iom_stage_send_exits(stage, now);
+    if (stage->drains_unsent.first != NULL)
+        iom_stage_send_drains(stage, now);
     if (!iom_invalidator_idle(&stage->invalidator))
         iom_stage_begin_control(stage, now);
 }
@@ -210,9 +227,9 @@ static inline bool has_more(const struct iom_stage *stage)
 // messages bring in this cycle has been taken with the responses.)
 static inline bool is_quiet(const struct iom_stage *stage)
 {
-    return stage->walks_unsent.first == NULL && stage->exits[0].first == NULL &&
-           stage->exits[1].first == NULL && iom_invalidator_idle(&stage->invalidator) &&
-           stage->views.first == NULL && !iom_stage_has_drains(stage);
+    return stage->walks_unsent.first == NULL && stage->exits_waiting == 0 &&
+           iom_invalidator_idle(&stage->invalidator) && stage->views.first == NULL &&
+           !iom_stage_has_drains(stage) && stage->drains_unsent.first == NULL;
 }
 
 // End of the cycle: changes, and what follows from them.
@@ -224,9 +241,27 @@ static void close_cycle(struct iom_stage *stage, iom_cycle now)
         iom_stage_drain(stage, now);
 }
 
+static iom_cycle advance_serial(struct iom_stage *stage, iom_cycle now)
+{
+    if (stage->unit.arrivals & RESPONSE_PORTS)
+        take_responses(stage, now);
+    do_chores(stage, now);
+    if (stage->settled != now && !iom_invalidator_blocks(&stage->invalidator, now))
+        iom_serial_take_up(stage, now);
+    const struct iom_control *due = iom_invalidator_due_now(&stage->invalidator, now);
+    uint32_t invalidated = due != NULL ? iom_invalidation_targets(&due->invalidation) & stage->owned : 0;
+    if (stage->views.first != NULL)
+        invalidated |= stage->owned;
+    iom_serial_close_cycle(stage, invalidated, now);
+    close_cycle(stage, now);
+    return iom_min_u64(iom_serial_wake(stage), iom_invalidator_next(&stage->invalidator, &stage->unit, now));
+}
+
 static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
 {
     struct iom_stage *stage = (struct iom_stage *)(void *)unit;
+    if (stage->config.serial.enabled)
+        return advance_serial(stage, now);
     if (stage->budget_cycle != now) {
         stage->budget_cycle = now;
         stage->budget = stage->config.lookups_per_cycle;
@@ -299,17 +334,14 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
         // Every request is in one of the two; adding up here saves the hot path a third histogram.
         stage->stats.latency = stage->stats.hit_latency;
         iom_histogram_merge(&stage->stats.latency, &stage->stats.miss_latency);
-        *block = (struct iom_stat_block){stage->config.front ? "frontend" : "stage", stage_infos,
-                                         sizeof stage_infos / sizeof stage_infos[0], &stage->stats};
+        *block = IOM_STAT_BLOCK(stage->config.front ? "frontend" : "stage", stage_infos, &stage->stats);
         return true;
     }
     for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++) {
         if (!stage->config.lookup[which].owned || --index != 0)
             continue;
         iom_stage_lookup_stats(stage, (enum iom_lookup)which);
-        *block =
-            (struct iom_stat_block){groups[which], lookup_infos, sizeof lookup_infos / sizeof lookup_infos[0],
-                                    &stage->lookup_stats[which]};
+        *block = IOM_STAT_BLOCK(groups[which], lookup_infos, &stage->lookup_stats[which]);
         return true;
     }
     return false;
@@ -328,10 +360,7 @@ static void reset_stats(struct iom_unit *unit)
     }
 }
 
-static void destroy(struct iom_unit *unit)
-{
-    iom_stage_destroy((struct iom_stage *)(void *)unit);
-}
+IOM_UNIT_DESTROY(struct iom_stage, iom_stage_destroy)
 
 static const struct iom_unit_ops stage_ops = {
     .kind = "stage",
@@ -373,7 +402,8 @@ static bool make_caches(struct iom_stage *stage, const char *name)
 
 static void name_ports(struct iom_stage *stage)
 {
-    static const char *const names[IOM_STAGE_PORTS] = {"next", "walk", "memory", "fault", "control"};
+    static const char *const names[IOM_STAGE_PORTS] = {"next",  "walk",    "memory",
+                                                       "fault", "control", "monitor"};
     for (uint32_t i = 0; i < IOM_STAGE_PORTS; i++)
         iom_port_init(&stage->unit, i, names[i], i != IOM_STAGE_CONTROL);
     for (uint32_t i = 0; i < stage->config.inputs; i++)
@@ -390,8 +420,9 @@ struct iom_stage *iom_stage_create(const struct iom_stage_config *config, const 
     stage->pipeline_ticks = config->latency_cycles;
     stage->budget_cycle = IOM_NEVER;
     stage->replay_tried_at = UINT64_MAX;
+    stage->serial.next = IOM_NEVER;
     iom_pool_init(&stage->walk_pool, IOM_MSG_WALK, sizeof(struct iom_walk));
-    iom_pool_init(&stage->fault_pool, IOM_MSG_FAULT, sizeof(struct iom_fault_report));
+    iom_pool_init(&stage->report_pool, IOM_MSG_REPORT, sizeof(struct iom_report));
     stage->ports = calloc(config->inputs + IOM_STAGE_PORTS, sizeof *stage->ports);
     stage->ingress = calloc(config->inputs, sizeof *stage->ingress);
     bool ok = stage->ports != NULL && stage->ingress != NULL &&
@@ -421,7 +452,7 @@ void iom_stage_destroy(struct iom_stage *stage)
     iom_miss_table_free(&stage->misses);
     iom_order_destroy(stage->order);
     iom_pool_free(&stage->walk_pool);
-    iom_pool_free(&stage->fault_pool);
+    iom_pool_free(&stage->report_pool);
     free(stage->ports);
     free(stage->ingress);
     free(stage);
@@ -445,6 +476,11 @@ struct iom_port *iom_stage_port(struct iom_stage *stage, enum iom_stage_port por
 struct iom_cache *iom_stage_cache(struct iom_stage *stage, enum iom_lookup which)
 {
     return stage->cache[which];
+}
+
+void iom_stage_set_observer(struct iom_stage *stage, const struct iom_stage_observer *observer)
+{
+    stage->observer = observer != NULL ? *observer : (struct iom_stage_observer){NULL, NULL};
 }
 
 const struct iom_stage_stats *iom_stage_stats_of(const struct iom_stage *stage)

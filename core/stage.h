@@ -24,7 +24,8 @@
 //   walked, if the fill does not serve it: it takes the result). Requests that go on or look up again are
 //   taken up before those of the inputs and count against lookups_per_cycle
 //   a request that finds the miss table full, or an entry that takes no more, waits in its input (which is
-//   tried again when a walk is over), the slot of the input is free once its request has been taken up
+//   tried again when a walk is over), the slot of the input is free once its request has been taken up. While
+//   one that looks up again waits for a place in the miss table no input gets one
 //
 // Control messages:
 //   VIEW        takes effect at the end of the cycle of its arrival, in which it is acknowledged
@@ -56,9 +57,23 @@
 // outstanding until the front has its answer from memory, or has answered it without memory; it is globally
 // visible a little before that, when memory accepts it, so a drain errs on the safe side by the way back.
 // At most IOM_STAGE_EPOCHS - 1 epochs are closed at once; a further DRAIN waits for the oldest one.
+// Page requests are a kind of their own; also those that wait in an input belong to the closed epoch. When
+// the last one has its result, a DRAIN that asks for them goes the same way behind their reports
+// (`fault`), and is acknowledged in the cycle in which it comes back: what came before it is in memory then.
+//
+// Reports (front): a refused request, if its fault is to be recorded or it is a page request, and an accepted
+// page request leave for the register unit in the cycle in which the request is answered. Without a credit of
+// the register unit the request waits, and the pipeline stands. A page request is answered when it has been
+// reported: its message has been delivered.
+//
+// Events for performance counters, only those that the register view asks for: a request at its first look-up
+// and each look-up of a translation that misses in the cycle in which it is taken up; a walk for a context or
+// PASID entry when it starts; what a walk has to say (walk->monitored) when it is over. They leave in that
+// cycle.
 #ifndef IOM_CORE_STAGE_H
 #define IOM_CORE_STAGE_H
 
+#include "core/arbiter.h"
 #include "core/arch.h"
 #include "core/cache.h"
 #include "core/dma.h"
@@ -70,11 +85,6 @@
 extern "C" {
 #endif
 
-enum iom_arbitration {
-    IOM_ARBITRATION_ROUND_ROBIN, ///< after an input was served the next one is asked first
-    IOM_ARBITRATION_FIXED,       ///< lower input number first
-};
-
 /// One look-up owned by a stage.
 struct iom_lookup_config {
     bool owned;                    ///< this stage takes the look-up
@@ -85,6 +95,29 @@ struct iom_lookup_config {
     bool quirk_inner_address_misses; ///< a page-selective invalidation drops only entries that begin in its
                                      ///< range
     bool quirk_first_set_only;       ///< an invalidation reaches set 0 only
+};
+
+/// Serial look-up: one request in service at a time, for an AXI port (core/axi_port.h) in front of it.
+///
+///   look-up    the request is looked up in the cycle of its arrival, in all caches at once (no latencies),
+///   and
+///              again in each cycle behind a change of what it sees, until it is answered: a translation in
+///              the cycle of the look-ups, a fault of a walk in the cycle in which the walk ends
+///   walks      one for contexts and one for pages may be under way; a look-up that misses starts the walk of
+///              its kind in the same cycle unless its walker is busy. When it ends, its fill is hit by the
+///              look-ups of the cycle behind; the walk's own result is not used (but for faults, and what may
+///              not be cached)
+///   service    ends in the cycle of the release (struct iom_axi_release)
+struct iom_serial_config {
+    bool enabled; ///< needs `front` and all three look-ups
+    /// Deviations seen in hardware (docs/timing.md):
+    bool quirk_walks_on_edge; ///< a walk starts only when something begins to be missing (contexts, pages);
+                              ///< if the walker is busy then, it never does
+    bool quirk_walks_when_answered; ///< look-ups go on until the release and start walks; what those refuse
+                                    ///< is charged to whoever is in service when they end
+    bool quirk_full_queue_loses_record; ///< a fault that finds no slot for its report waits for one and goes
+                                        ///< on without a record
+    bool quirk_invalidation_drops_fill; ///< an invalidation drops a fill of its cycle whatever it covers
 };
 
 struct iom_tracker;
@@ -108,8 +141,9 @@ struct iom_stage_config {
     uint32_t merges_per_entry; ///< requests that may join one walk
     bool hit_under_miss;       ///< off: nothing is taken up while a walk is under way
     bool replay_after_fill;    ///< requests look up again after a fill instead of taking its result
-    bool squash_walks;         ///< an invalidation poisons walks under way (off: hardware that does not)
-    uint64_t seed;             ///< of random replacement
+    struct iom_serial_config serial;
+    bool squash_walks; ///< an invalidation poisons walks under way (off: hardware that does not)
+    uint64_t seed;     ///< of random replacement
     /// Caches of the whole IOMMU; null: those of this stage alone (core/invalidate_cost.h). Copied.
     const struct iom_invalidate_plan *plan;
     struct iom_tracker *tracker; ///< may be null
@@ -120,8 +154,9 @@ enum iom_stage_port {
     IOM_STAGE_NEXT,    ///< requester: following stage
     IOM_STAGE_WALK,    ///< requester: walker pool
     IOM_STAGE_MEMORY,  ///< requester: translated DMA (front)
-    IOM_STAGE_FAULT,   ///< requester: fault reports (front)
+    IOM_STAGE_FAULT,   ///< requester: reports of faults and page requests, drains behind them (front)
     IOM_STAGE_CONTROL, ///< responder: register view changes and invalidations
+    IOM_STAGE_MONITOR, ///< requester, one way: events for performance counters; may stay unbound
     IOM_STAGE_PORTS,
 };
 
@@ -136,8 +171,10 @@ enum iom_stage_port {
     X(counter, bypassed, "requests", "results: passed through untranslated")                                 \
     X(counter, interrupts, "requests", "results: writes to the interrupt window")                            \
     X(counter, denied, "requests", "results: translation requests answered without permission")              \
+    X(counter, page_requests, "requests", "page requests accepted")                                          \
     X(counter, faults, "requests", "results: refused")                                                       \
     X(counter, fault_reports, "faults", "refusals sent to the fault records")                                \
+    X(counter, report_waits, "requests", "requests that waited for a place in the queue of reports")         \
     X(counter, walked, "requests", "requests that waited for at least one walk")                             \
     X(counter, stalls, "stalls", "times a request found the miss table full and had to wait")                \
     X(counter, replays, "requests", "times a request came back from a walk to look up more, or again")       \
@@ -178,6 +215,12 @@ struct iom_lookup_stats {
     IOM_LOOKUP_STATS(IOM_STAT_MEMBER)
 };
 
+/// Told of every invalidation that the stage has applied at the end of `now`.
+struct iom_stage_observer {
+    void *context;
+    void (*invalidated)(void *context, iom_cycle now, const struct iom_invalidation *invalidation);
+};
+
 struct iom_stage; // opaque
 
 /// Null when memory is out or a cache configuration is unusable (iom_cache_config_error says why).
@@ -189,6 +232,8 @@ struct iom_port *iom_stage_port(struct iom_stage *stage, enum iom_stage_port por
 
 /// The cache behind a look-up owned by the stage, else null (tests, tracker, reports).
 struct iom_cache *iom_stage_cache(struct iom_stage *stage, enum iom_lookup which);
+/// Copies `*observer`; null removes the observer.
+void iom_stage_set_observer(struct iom_stage *stage, const struct iom_stage_observer *observer);
 const struct iom_stage_stats *iom_stage_stats_of(const struct iom_stage *stage);
 const struct iom_lookup_stats *iom_stage_lookup_stats(struct iom_stage *stage, enum iom_lookup which);
 /// The register view in force.

@@ -37,6 +37,9 @@ void iom_stage_take_control(struct iom_stage *stage, struct iom_control *control
     case IOM_CONTROL_DRAIN:
         iom_fifo_push(&stage->epochs.arrived, &control->msg);
         break;
+    case IOM_CONTROL_RESPOND:
+        assert(!"page responses go to devices");
+        break;
     }
 }
 
@@ -69,32 +72,37 @@ static void all_have_settled(struct iom_stage *stage, iom_cycle now)
 
 // ---- invalidations -------------------------------------------------------------------------------------
 
-static void poison(struct iom_stage *stage, enum iom_lookup which, const struct iom_cache_match *match,
-                   uint32_t known_fields, bool pages_only)
+// Returns how many walks will be squashed by it.
+static uint32_t poison(struct iom_stage *stage, enum iom_lookup which, const struct iom_cache_match *match,
+                       uint32_t known_fields, bool pages_only)
 {
     uint32_t poisoned = pages_only
                             ? iom_miss_table_poison_pages(&stage->misses, (uint8_t)which, match, known_fields)
                             : iom_miss_table_poison(&stage->misses, (uint8_t)which, match, known_fields);
     stage->lookup_stats[which].squashed += poisoned;
+    return poisoned;
 }
 
-static void poison_by(struct iom_stage *stage, const struct iom_invalidation_part *part)
+static uint32_t poison_by(struct iom_stage *stage, const struct iom_invalidation_part *part)
 {
     const struct iom_cache_match *match = &part->match;
+    uint32_t stopped = 0;
     if (part->targets & IOM_INVALIDATE_CONTEXT)
-        poison(stage, IOM_LOOKUP_CONTEXT, match, key_fields(stage, IOM_LOOKUP_CONTEXT), false);
+        stopped += poison(stage, IOM_LOOKUP_CONTEXT, match, key_fields(stage, IOM_LOOKUP_CONTEXT), false);
     // A walk for a PASID entry goes by the context of its requester.
     if (part->targets & IOM_INVALIDATE_CONTEXT)
-        poison(stage, IOM_LOOKUP_PASID, match,
-               key_fields(stage, IOM_LOOKUP_PASID) & (IOM_TAG_STREAM | IOM_TAG_IOMMU), false);
+        stopped += poison(stage, IOM_LOOKUP_PASID, match,
+                          key_fields(stage, IOM_LOOKUP_PASID) & (IOM_TAG_STREAM | IOM_TAG_IOMMU), false);
     if (part->targets & IOM_INVALIDATE_PASID)
-        poison(stage, IOM_LOOKUP_PASID, match, key_fields(stage, IOM_LOOKUP_PASID), false);
+        stopped += poison(stage, IOM_LOOKUP_PASID, match, key_fields(stage, IOM_LOOKUP_PASID), false);
     // A page walk goes by tables that cover more than its page, and perhaps by those of another stage.
     uint32_t known = key_fields(stage, IOM_LOOKUP_IOTLB);
     if (part->targets & IOM_INVALIDATE_PSC)
-        poison(stage, IOM_LOOKUP_IOTLB, match, known & ~(uint32_t)(IOM_TAG_STAGE | IOM_TAG_LEVEL), false);
+        stopped +=
+            poison(stage, IOM_LOOKUP_IOTLB, match, known & ~(uint32_t)(IOM_TAG_STAGE | IOM_TAG_LEVEL), false);
     else if (part->targets & IOM_INVALIDATE_IOTLB)
-        poison(stage, IOM_LOOKUP_IOTLB, match, known, true);
+        stopped += poison(stage, IOM_LOOKUP_IOTLB, match, known, true);
+    return stopped;
 }
 
 // Removes what any part covers; returns how many entries that were. The changes of this cycle are applied
@@ -119,13 +127,15 @@ static void invalidate(struct iom_stage *stage, struct iom_control *control, iom
 {
     const struct iom_invalidation *invalidation = &control->invalidation;
     uint32_t targets = iom_invalidation_targets(invalidation);
-    control->removed = 0;
+    control->removed = control->stopped = 0;
     for (uint32_t which = 0; which < IOM_LOOKUP_COUNT; which++) {
         if (targets & stage->owned & 1u << which)
             control->removed += remove_entries(stage, (enum iom_lookup)which, invalidation, now);
     }
-    for (uint32_t i = 0; i < invalidation->parts && stage->misses.used != 0; i++)
-        poison_by(stage, &invalidation->part[i]);
+    // Hardware that does not squash knows nothing of this.
+    for (uint32_t i = 0; i < invalidation->parts && stage->misses.used != 0 && stage->config.squash_walks;
+         i++)
+        control->stopped += poison_by(stage, &invalidation->part[i]);
     if (targets & (IOM_INVALIDATE_CONTEXT | IOM_INVALIDATE_PASID)) {
         drop_contexts(stage, now);
         stage->contexts_settling = !stage->config.front && !stage->common_plan;
@@ -172,6 +182,8 @@ void iom_stage_end_control(struct iom_stage *stage, iom_cycle now)
     struct iom_control *due = iom_invalidator_due(&stage->invalidator, now);
     if (due != NULL) {
         invalidate(stage, due, now);
+        if (stage->observer.invalidated != NULL)
+            stage->observer.invalidated(stage->observer.context, now, &due->invalidation);
         acknowledge(stage, due, now);
         stage->changes++;
         stage->settled = now;

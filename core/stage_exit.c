@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Exits of a look-up stage: PCIe order, DMA to memory, answers to whoever asked, fault reports.
-// See stage.h.
-#include <stdlib.h>
-
+// Exits of a look-up stage: PCIe order, DMA to memory, answers to whoever asked. See stage.h.
 #include "core/stage_internal.h"
 
-enum exit_index { EXIT_NEXT, EXIT_MEMORY };
-
-static struct iom_port *exit_port(struct iom_stage *stage, enum exit_index which)
+static struct iom_port *exit_port(struct iom_stage *stage, enum iom_stage_exit which)
 {
-    return &stage->ports[which == EXIT_NEXT ? IOM_STAGE_NEXT : IOM_STAGE_MEMORY];
+    static const uint8_t ports[IOM_STAGE_EXITS] = {IOM_STAGE_NEXT, IOM_STAGE_MEMORY, IOM_STAGE_FAULT};
+    return &stage->ports[ports[which]];
 }
 
 // ---- statistics of a finished translation ------------------------------------------------------------
@@ -33,6 +29,12 @@ static void count_outcome(struct iom_stage *stage, const struct iom_dma *dma)
         break;
     case IOM_OUTCOME_FAULT:
         stats->faults++;
+        break;
+    case IOM_OUTCOME_MRIF:
+        stats->interrupts++;
+        break;
+    case IOM_OUTCOME_PAGE:
+        stats->page_requests++;
         break;
     case IOM_OUTCOME_NONE:
     case IOM_OUTCOME_RETRY:
@@ -67,47 +69,62 @@ static void answer(struct iom_stage *stage, struct iom_dma *dma, iom_cycle when)
     iom_port_send(port, &dma->msg, when);
 }
 
-static void report_fault(struct iom_stage *stage, const struct iom_dma *dma, iom_cycle when)
+// The hazard tracker's interest in a request that does not reach memory ends. A device TLB keeps that in the
+// translation it has been given until the entry is there.
+static void end_tracking(struct iom_stage *stage, struct iom_dma *dma, iom_cycle now)
 {
-    struct iom_port *port = &stage->ports[IOM_STAGE_FAULT];
-    if (!dma->x.fault.recorded || port->peer == NULL)
+    bool granted = dma->x.outcome == IOM_OUTCOME_ADDRESS || dma->x.outcome == IOM_OUTCOME_BYPASS;
+    if (stage->config.tracker == NULL || (dma->keeps_node && dma->x.flags & IOM_REQ_TRANSLATE && granted))
         return;
-    struct iom_fault_report *report = iom_pool_take(&stage->fault_pool);
-    if (report == NULL)
-        abort(); // a few hundred bytes
-    report->fault = dma->x.fault;
-    report->detected = when;
-    stage->stats.fault_reports++;
-    iom_port_send(port, &report->msg, when);
+    iom_tracker_answered(stage->config.tracker, now, dma);
+}
+
+// An answer that needs no memory leaves in dma->translated.
+static void answer_at_once(struct iom_stage *stage, struct iom_dma *dma, bool report, iom_cycle now)
+{
+    count_released(stage, dma);
+    if (report)
+        iom_stage_report(stage, dma, dma->translated);
+    end_tracking(stage, dma, now);
+    answer(stage, dma, dma->translated);
+}
+
+// Leaves through an exit whose credit is there, in dma->translated.
+static void go(struct iom_stage *stage, struct iom_dma *dma, enum iom_stage_exit which, iom_cycle now)
+{
+    if (which == IOM_EXIT_REPORT) {
+        answer_at_once(stage, dma, true, now);
+        return;
+    }
+    if (which == IOM_EXIT_MEMORY)
+        count_released(stage, dma);
+    iom_port_send(exit_port(stage, which), &dma->msg, dma->translated);
 }
 
 // The request leaves this stage through a port that needs a credit; `when` is kept in translated.
-static void leave(struct iom_stage *stage, struct iom_dma *dma, enum exit_index which, iom_cycle when,
+static void leave(struct iom_stage *stage, struct iom_dma *dma, enum iom_stage_exit which, iom_cycle when,
                   iom_cycle now)
 {
-    struct iom_port *port = exit_port(stage, which);
     dma->translated = when;
-    if (stage->exits[which].first != NULL || !iom_port_can_send(port, now)) {
-        stage->stats.exit_waits++;
-        iom_fifo_push(&stage->exits[which], &dma->msg);
+    if (stage->exits[which].first == NULL && iom_port_can_send(exit_port(stage, which), now)) {
+        go(stage, dma, which, now);
         return;
     }
-    if (which == EXIT_MEMORY)
-        count_released(stage, dma);
-    iom_port_send(port, &dma->msg, when);
+    *(which == IOM_EXIT_REPORT ? &stage->stats.report_waits : &stage->stats.exit_waits) += 1;
+    stage->exits_waiting++;
+    iom_fifo_push(&stage->exits[which], &dma->msg);
 }
 
 void iom_stage_send_exits(struct iom_stage *stage, iom_cycle now)
 {
-    for (int which = EXIT_NEXT; which <= EXIT_MEMORY; which++) {
-        struct iom_port *port = exit_port(stage, (enum exit_index)which);
+    for (int which = 0; which < IOM_STAGE_EXITS; which++) {
+        struct iom_port *port = exit_port(stage, (enum iom_stage_exit)which);
         while (stage->exits[which].first != NULL && iom_port_can_send(port, now)) {
             struct iom_dma *dma = iom_dma_of(iom_fifo_pop(&stage->exits[which]));
+            stage->exits_waiting--;
             dma->translated = iom_max_u64(dma->translated, now);
             iom_dma_account(dma, IOM_PART_QUEUEING, dma->translated);
-            if (which == EXIT_MEMORY)
-                count_released(stage, dma);
-            iom_port_send(port, &dma->msg, dma->translated);
+            go(stage, dma, (enum iom_stage_exit)which, now);
         }
     }
 }
@@ -115,7 +132,7 @@ void iom_stage_send_exits(struct iom_stage *stage, iom_cycle now)
 void iom_stage_forward(struct iom_stage *stage, struct iom_dma *dma, iom_cycle when, iom_cycle now)
 {
     iom_stage_keep_context(stage, dma);
-    leave(stage, dma, EXIT_NEXT, when, now);
+    leave(stage, dma, IOM_EXIT_NEXT, when, now);
 }
 
 // ---- the front's exit ----------------------------------------------------------------------------------
@@ -123,17 +140,8 @@ void iom_stage_forward(struct iom_stage *stage, struct iom_dma *dma, iom_cycle w
 static bool goes_to_memory(const struct iom_stage *stage, const struct iom_dma *dma)
 {
     return (dma->x.outcome == IOM_OUTCOME_ADDRESS || dma->x.outcome == IOM_OUTCOME_BYPASS) &&
-           !(dma->x.flags & IOM_REQ_TRANSLATE) && stage->ports[IOM_STAGE_MEMORY].peer != NULL;
-}
-
-// The hazard tracker's interest in a request that does not reach memory ends. A device TLB keeps that in the
-// translation it has been given until the entry is there.
-static void end_tracking(struct iom_stage *stage, struct iom_dma *dma, iom_cycle now)
-{
-    if (stage->config.tracker == NULL ||
-        (dma->keeps_node && dma->x.flags & IOM_REQ_TRANSLATE && dma->x.outcome == IOM_OUTCOME_ADDRESS))
-        return;
-    iom_tracker_answered(stage->config.tracker, now, dma);
+           !(dma->x.flags & (IOM_REQ_TRANSLATE | IOM_REQ_DEBUG)) &&
+           stage->ports[IOM_STAGE_MEMORY].peer != NULL;
 }
 
 // Its turn has come: to memory, or back with an answer that needs no memory.
@@ -142,15 +150,13 @@ static void release(struct iom_stage *stage, struct iom_dma *dma, iom_cycle when
     if (dma->mark < when)
         iom_dma_account(dma, IOM_PART_QUEUEING, when);
     if (goes_to_memory(stage, dma)) {
-        leave(stage, dma, EXIT_MEMORY, when, now);
-        return;
+        leave(stage, dma, IOM_EXIT_MEMORY, when, now);
+    } else if (iom_stage_has_report(stage, dma)) {
+        leave(stage, dma, IOM_EXIT_REPORT, when, now);
+    } else {
+        dma->translated = when;
+        answer_at_once(stage, dma, false, now);
     }
-    dma->translated = when;
-    count_released(stage, dma);
-    if (dma->x.outcome == IOM_OUTCOME_FAULT)
-        report_fault(stage, dma, when);
-    end_tracking(stage, dma, now);
-    answer(stage, dma, when);
 }
 
 void iom_stage_finish(struct iom_stage *stage, struct iom_dma *dma, iom_cycle when, iom_cycle now)

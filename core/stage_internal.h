@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Inside of the look-up stage, shared by stage.c (life, ports, evaluation), stage_lookup.c (look-ups,
-// misses, fills), stage_exit.c (order, exits, answers), stage_control.c (views, invalidations) and
-// stage_drain.c (epochs).
+// misses, fills), stage_exit.c (order, exits, answers), stage_report.c (faults, page requests, events),
+// stage_control.c (views, invalidations) and stage_drain.c (epochs).
 #ifndef IOM_CORE_STAGE_INTERNAL_H
 #define IOM_CORE_STAGE_INTERNAL_H
 
@@ -15,7 +15,10 @@
 #include "core/walk.h"
 
 /// Kinds of requests a drain tells apart.
-enum iom_drain_kind { IOM_DRAIN_READS, IOM_DRAIN_WRITES, IOM_DRAIN_KINDS };
+enum iom_drain_kind { IOM_DRAIN_READS, IOM_DRAIN_WRITES, IOM_DRAIN_PAGE_REQUESTS, IOM_DRAIN_KINDS };
+
+/// Exits of a stage for which a request needs a credit.
+enum iom_stage_exit { IOM_EXIT_NEXT, IOM_EXIT_MEMORY, IOM_EXIT_REPORT, IOM_STAGE_EXITS };
 
 struct iom_epoch {
     uint32_t outstanding[IOM_DRAIN_KINDS];
@@ -31,6 +34,34 @@ struct iom_epochs {
     struct iom_fifo arrived; ///< drains not looked at yet, or waiting for a place in the ring
 };
 
+/// Serial look-up (stage_serial.c): the walkers it knows, one walk each.
+enum iom_serial_walker { IOM_SERIAL_CONTEXTS, IOM_SERIAL_PAGES, IOM_SERIAL_WALKERS };
+
+struct iom_serial {
+    struct iom_dma *dma; ///< in service, null: none
+    struct iom_xlate x;  ///< its look-ups
+    bool concluded;      ///< it has been answered
+    bool released;       ///< and handed over in this cycle
+    bool waits_for_slot; ///< it is refused without a record as soon as there is a slot
+    bool debug;          ///< nobody will say so
+    uint8_t missing;     ///< enum iom_lookup: what its last look-ups missed
+    iom_cycle arrived;   ///< first look-up
+    iom_cycle next;      ///< next look-up, IOM_NEVER: when something changes
+    struct iom_serial_walk {
+        bool busy;
+        struct iom_dma *owner; ///< null: it has been answered before the walk began
+    } walk[IOM_SERIAL_WALKERS];
+    struct iom_serial_fill { ///< of this cycle, held back until its invalidations are known
+        bool valid;
+        uint8_t what;
+        struct iom_tag tag;
+        union {
+            struct iom_context context;
+            struct iom_leaf leaf;
+        } payload;
+    } fill[IOM_SERIAL_WALKERS];
+};
+
 struct iom_stage {
     struct iom_unit unit; // first member: the unit is the stage
     struct iom_stage_config config;
@@ -43,12 +74,15 @@ struct iom_stage {
     struct iom_cache *cache[IOM_LOOKUP_COUNT];
     struct iom_miss_table misses;
     struct iom_order *order;
-    struct iom_pool walk_pool, fault_pool;
+    struct iom_pool walk_pool, report_pool;
 
-    struct iom_fifo replays;      ///< requests to be looked up again
-    struct iom_fifo walks_unsent; ///< walks waiting for a credit of the walker
-    struct iom_fifo exits[2];     ///< requests waiting for a credit of next [0] or memory [1]
-    struct iom_fifo views;        ///< new views, taken over at the end of the cycle
+    struct iom_fifo replays;                ///< requests to be looked up again
+    struct iom_fifo walks_unsent;           ///< walks waiting for a credit of the walker
+    struct iom_fifo exits[IOM_STAGE_EXITS]; ///< requests waiting for a credit of an exit
+    uint64_t exits_waiting;                 ///< all of them
+    struct iom_fifo drains_unsent; ///< drains on their way behind page requests, waiting for a credit
+    iom_cycle last_report;         ///< latest departure of a report; drains do not pass it
+    struct iom_fifo views;         ///< new views, taken over at the end of the cycle
     struct iom_invalidator invalidator;
     struct iom_fifo held_acks; ///< invalidations applied, kept back for requests that starve
     uint32_t starving;         ///< requests inside that have started over too often
@@ -72,8 +106,14 @@ struct iom_stage {
     } * ingress;
     uint32_t waiting_inputs;  ///< inputs with a request taken from the inbox
     uint64_t replay_tried_at; ///< the same for the head of `replays`
-    iom_cycle replay_from;    ///< replay_after_fill: cycle in which the last fill may be hit
+    /// Request of `replays` that found the miss table full: no input gets a place before it (null: none).
+    const struct iom_dma *promised;
+    bool replaying;        ///< the request being taken up comes from `replays`
+    iom_cycle replay_from; ///< replay_after_fill: cycle in which the last fill may be hit
 
+    struct iom_serial serial;
+
+    struct iom_stage_observer observer;
     struct iom_stage_stats stats;
     struct iom_lookup_stats lookup_stats[IOM_LOOKUP_COUNT];
     struct iom_cache_counts counts_base[IOM_LOOKUP_COUNT]; ///< engine counts at the last reset
@@ -106,6 +146,31 @@ void iom_stage_forget(struct iom_stage *stage, struct iom_dma *dma);
 /// A request that started over too often is through.
 void iom_stage_fed(struct iom_stage *stage, iom_cycle now);
 
+/// A look-up that missed starts its walk: `index` of the miss table. `looked_up`: first look-up of the
+/// request.
+void iom_stage_start_walk(struct iom_stage *stage, const struct iom_xlate *x, iom_cycle looked_up,
+                          int32_t index, iom_cycle when, iom_cycle now);
+/// Time of the request whose walk this was: waiting for a walker, walking, waiting for memory.
+void iom_stage_account_walk(struct iom_dma *dma, const struct iom_walk *walk, iom_cycle now);
+/// Did an invalidation reach what the walk has read?
+bool iom_stage_is_squashed(struct iom_stage *stage, const struct iom_miss *miss, const struct iom_walk *walk);
+/// The look-up that decided the request was served by `cache` (enum iom_tracked_cache).
+void iom_stage_decided(struct iom_stage *stage, struct iom_dma *dma, uint32_t cache, iom_cycle now);
+/// The request at the head of an input leaves the inbox; its credit is returned when it is taken up.
+struct iom_dma *iom_stage_fetch(struct iom_stage *stage, uint32_t index, iom_cycle now);
+void iom_stage_count_request(struct iom_stage *stage, uint32_t flags, uint32_t bytes);
+
+// ---- stage_serial.c
+
+/// A walk has come back.
+void iom_serial_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cycle now);
+/// Looks up what is to be looked up in this cycle.
+void iom_serial_take_up(struct iom_stage *stage, iom_cycle now);
+/// End of the cycle, behind its invalidations: `invalidated` has a bit per look-up whose cache they reached.
+void iom_serial_close_cycle(struct iom_stage *stage, uint32_t invalidated, iom_cycle now);
+/// Next cycle with work.
+iom_cycle iom_serial_wake(const struct iom_stage *stage);
+
 // ---- stage_control.c
 
 void iom_stage_control_init(struct iom_stage *stage);
@@ -129,6 +194,25 @@ void iom_stage_enter_epoch(struct iom_stage *stage, struct iom_dma *dma);
 void iom_stage_leave_epoch(struct iom_stage *stage, const struct iom_dma *dma);
 /// End of a cycle: closes epochs, acknowledges drains.
 void iom_stage_drain(struct iom_stage *stage, iom_cycle now);
+/// A drain has come back from behind the page requests.
+void iom_stage_drained(struct iom_stage *stage, struct iom_msg *msg, iom_cycle now);
+
+// ---- stage_report.c
+
+/// Is there anything to report about the finished request, and somebody to tell?
+bool iom_stage_has_report(const struct iom_stage *stage, const struct iom_dma *dma);
+/// Reports it; the credit must be there.
+void iom_stage_report(struct iom_stage *stage, const struct iom_dma *dma, iom_cycle when);
+/// Sends drains behind the page requests.
+void iom_stage_send_drains(struct iom_stage *stage, iom_cycle now);
+/// Something (enum iom_monitor_event) has happened to the request; the view asks for events of some kind.
+void iom_stage_event(struct iom_stage *stage, const struct iom_xlate *x, uint32_t events, bool has_context,
+                     iom_cycle now);
+/// A look-up (x->next) has missed, and starts a walk or joins one.
+void iom_stage_monitor_miss(struct iom_stage *stage, const struct iom_xlate *x, bool starts_walk,
+                            iom_cycle now);
+/// The event that stands for the request itself.
+uint32_t iom_stage_request_event(const struct iom_dma *dma);
 
 // ---- hazard tracker
 

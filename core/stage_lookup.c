@@ -73,7 +73,7 @@ static uint32_t match_fields(const struct iom_stage *stage, enum iom_lookup whic
 }
 
 // The look-up that decided the request was served by `cache` (enum iom_tracked_cache).
-static void decided(struct iom_stage *stage, struct iom_dma *dma, uint32_t cache, iom_cycle now)
+void iom_stage_decided(struct iom_stage *stage, struct iom_dma *dma, uint32_t cache, iom_cycle now)
 {
     if (stage->config.tracker == NULL)
         return;
@@ -81,22 +81,24 @@ static void decided(struct iom_stage *stage, struct iom_dma *dma, uint32_t cache
     iom_stage_drop_context(stage, dma);
 }
 
-static void start_walk(struct iom_stage *stage, struct iom_dma *dma, int32_t index, iom_cycle when,
-                       iom_cycle now)
+void iom_stage_start_walk(struct iom_stage *stage, const struct iom_xlate *x, iom_cycle looked_up,
+                          int32_t index, iom_cycle when, iom_cycle now)
 {
     struct iom_walk *walk = iom_pool_take(&stage->walk_pool);
     if (walk == NULL)
         abort(); // bounded by the miss table
-    walk->x = dma->x;
-    walk->what = dma->x.next;
+    walk->x = *x;
+    walk->what = x->next;
     walk->miss = (uint32_t)index;
     walk->reads = 0;
     walk->updates = 0;
+    walk->monitored = 0;
+    walk->page_walker = false;
     walk->memory_cycles = 0;
     walk->poisoned = false;
     walk->psc_fill.valid = false;
     walk->fill.valid = false;
-    walk->looked_up = dma->looked_up;
+    walk->looked_up = looked_up;
     if (walk->what != IOM_LOOKUP_CONTEXT) // those begin when a walker reads the registers
         iom_walk_nodes_begin(stage->config.tracker, stage->config.arch->iommu, walk);
     walk->started = when; // earliest departure until the walker overwrites it
@@ -119,6 +121,14 @@ void iom_stage_send_walks(struct iom_stage *stage, iom_cycle now)
     }
 }
 
+// The request itself, when it is taken up for the first time; its context is not asked.
+static void monitor_request(struct iom_stage *stage, const struct iom_dma *dma, iom_cycle looked_up_before,
+                            iom_cycle now)
+{
+    if (stage->config.front && looked_up_before == IOM_NEVER && dma->restarts == 0)
+        iom_stage_event(stage, &dma->x, iom_stage_request_event(dma), false, now);
+}
+
 // A look-up has missed: join the walk under way for the same page, or start one.
 static enum iom_take miss(struct iom_stage *stage, struct iom_dma *dma, const struct progress *progress,
                           const struct iom_tag *key, iom_cycle now, iom_cycle pipeline)
@@ -130,6 +140,8 @@ static enum iom_take miss(struct iom_stage *stage, struct iom_dma *dma, const st
     if (merge) {
         if (stage->misses.entries[index].merged >= stage->misses.merges)
             return IOM_STALLED;
+    } else if (stage->promised != NULL && !stage->replaying) {
+        return IOM_STALLED; // the next place is for a request that has been here before
     } else {
         index = iom_miss_table_allocate(&stage->misses, (uint8_t)which, key, fields, dma);
         if (index < 0)
@@ -138,11 +150,13 @@ static enum iom_take miss(struct iom_stage *stage, struct iom_dma *dma, const st
     book(stage, dma, progress, now, pipeline);
     iom_stage_keep_context(stage, dma);
     dma->missed = (uint8_t)(dma->missed | 1u << which);
+    if (stage->view.monitored != 0)
+        iom_stage_monitor_miss(stage, &dma->x, !merge, now);
     if (merge) {
         stage->lookup_stats[which].merged++;
         iom_miss_table_merge(&stage->misses, index, dma);
     } else {
-        start_walk(stage, dma, index, dma->mark, now);
+        iom_stage_start_walk(stage, &dma->x, dma->looked_up, index, dma->mark, now);
     }
     return IOM_TAKEN;
 }
@@ -173,16 +187,20 @@ enum iom_take iom_stage_take(struct iom_stage *stage, struct iom_dma *dma, iom_c
             dma->x.context = context_before;
             dma->x.next = next_before;
             dma->looked_up = looked_up_before;
+        } else if (stage->view.monitored != 0) {
+            monitor_request(stage, dma, looked_up_before, now);
         }
         return taken;
     }
     book(stage, dma, &progress, now, pipeline);
+    if (stage->view.monitored != 0)
+        monitor_request(stage, dma, looked_up_before, now);
     if (dma->x.next != IOM_LOOKUP_DONE) {
         iom_stage_forward(stage, dma, dma->mark, now);
         return IOM_TAKEN;
     }
     if (progress.hits != 0)
-        decided(stage, dma, IOM_TRACKED_CONTEXT + iom_log2_u64(progress.hits), now);
+        iom_stage_decided(stage, dma, IOM_TRACKED_CONTEXT + iom_log2_u64(progress.hits), now);
     iom_stage_finish(stage, dma, dma->mark, now);
     return IOM_TAKEN;
 }
@@ -238,7 +256,7 @@ void iom_stage_resume(struct iom_stage *stage, struct iom_dma *dma, iom_cycle wh
 }
 
 // Time of the request whose walk this was: waiting for a walker, walking, waiting for memory.
-static void account_walk(struct iom_dma *dma, const struct iom_walk *walk, iom_cycle now)
+void iom_stage_account_walk(struct iom_dma *dma, const struct iom_walk *walk, iom_cycle now)
 {
     enum iom_part part = walk->what == IOM_LOOKUP_IOTLB ? IOM_PART_WALK : iom_lookup_part(walk->what);
     iom_dma_account(dma, IOM_PART_QUEUEING, iom_max_u64(walk->started, dma->mark));
@@ -257,7 +275,7 @@ static void resume_merged(struct iom_stage *stage, struct iom_dma *dma, const st
     iom_dma_account(dma, IOM_PART_QUEUEING, when);
     if (usable && arch->ops->use(arch, &stage->view, &dma->x, &walk->fill.tag, &walk->fill.payload)) {
         if (dma->x.next == IOM_LOOKUP_DONE)
-            decided(stage, dma, IOM_TRACKED_WALK, now);
+            iom_stage_decided(stage, dma, IOM_TRACKED_WALK, now);
         iom_stage_resume(stage, dma, when, now);
     } else {
         replay(stage, dma);
@@ -274,7 +292,7 @@ static bool fill_serves(const struct iom_stage *stage, const struct iom_dma *dma
 }
 
 // Did an invalidation reach what the walk has read?
-static bool is_squashed(struct iom_stage *stage, const struct iom_miss *miss, const struct iom_walk *walk)
+bool iom_stage_is_squashed(struct iom_stage *stage, const struct iom_miss *miss, const struct iom_walk *walk)
 {
     if (!stage->config.squash_walks)
         return false;
@@ -287,9 +305,11 @@ void iom_stage_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cyc
 {
     const struct iom_miss *miss = &stage->misses.entries[walk->miss];
     struct iom_dma *primary = miss->primary, *merged = miss->first;
-    bool squashed = is_squashed(stage, miss, walk);
+    bool squashed = iom_stage_is_squashed(stage, miss, walk);
     iom_miss_table_release(&stage->misses, (int32_t)walk->miss);
     stage->changes++;
+    if (walk->monitored & stage->view.monitored)
+        iom_stage_event(stage, &walk->x, walk->monitored, walk->what != IOM_LOOKUP_CONTEXT, now);
     bool filled = walk->fill.valid && !squashed && stage->cache[walk->what] != NULL;
     if (filled)
         iom_cache_fill(stage->cache[walk->what], now, &walk->fill.tag, &walk->fill.payload);
@@ -303,7 +323,7 @@ void iom_stage_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cyc
     }
     bool usable = walk->fill.valid && !squashed && !look_again;
 
-    account_walk(primary, walk, now);
+    iom_stage_account_walk(primary, walk, now);
     if (squashed) {
         restart(stage, primary, now, now);
     } else if (look_again && fill_serves(stage, primary, walk)) {
@@ -311,7 +331,7 @@ void iom_stage_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cyc
     } else {
         primary->x = walk->x;
         if (walk->x.next == IOM_LOOKUP_DONE && walk->x.outcome != IOM_OUTCOME_RETRY)
-            decided(stage, primary, IOM_TRACKED_WALK, now);
+            iom_stage_decided(stage, primary, IOM_TRACKED_WALK, now);
         iom_stage_resume(stage, primary, now, now);
     }
     for (struct iom_msg *msg = merged == NULL ? NULL : &merged->msg; msg != NULL;) {

@@ -31,7 +31,9 @@ struct iom_tag {
     uint8_t iommu;      ///< instance of the IOMMU in a system of several
     uint8_t global;     ///< entry: 1 = matches every substream and asid of its domain
     uint8_t level;      ///< paging-structure level the entry belongs to, 0 where unused
-    uint8_t reserved[2];
+    uint8_t span_log2;         ///< entry: log2 of what the first-stage page covers, 0 = size_log2
+    uint8_t intermediate_log2; ///< entry: log2 of what the second-stage page covers
+    uint64_t intermediate;     ///< entry of two stages: what the first one made of `address`
 };
 
 /// Fields of a tag, to be combined into masks.
@@ -45,6 +47,11 @@ enum iom_tag_field {
     IOM_TAG_SECURITY = 1u << 6,
     IOM_TAG_IOMMU = 1u << 7,
     IOM_TAG_LEVEL = 1u << 8,
+    // Of invalidations only, instead of IOM_TAG_ADDRESS. Who cannot tell takes them for any address.
+    IOM_TAG_SPAN = 1u << 9,          ///< the range is compared with the entry's first-stage page: entries cut
+                                     ///< out of it go as a whole
+    IOM_TAG_INTERMEDIATE = 1u << 10, ///< the range is one of intermediate addresses, compared with the entry's
+                                     ///< second-stage page
 };
 
 #ifdef __cplusplus

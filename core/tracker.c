@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The hazard tracker: life, uses and landings of requests, owners of pages. See tracker.h for what is
-// told to it and tracker_internal.h for its parts.
+// The hazard tracker: life, uses and landings of requests. See tracker.h for what is told to it and
+// tracker_internal.h for its parts.
 #include "core/tracker.h"
 
 #include <stdlib.h>
@@ -103,6 +103,7 @@ static void add_suspect(struct iom_tracker *tracker, const struct iom_dma *dma, 
         .bytes = dma->x.bytes,
         .cache = cache,
         .domain = witness != 0 ? tracker->witnesses[witness].domain : dma->x.context.domain,
+        .asid = witness != 0 ? tracker->witnesses[witness].asid : dma->x.context.asid,
         .flags = flags,
         .outcome = dma->x.outcome,
         .permissions = dma->x.leaf.permissions,
@@ -141,6 +142,7 @@ static void make_witness(struct iom_tracker *tracker, uint32_t index, const stru
         .source = x->source,
         .pasid = x->flags & IOM_REQ_PASID ? x->pasid : IOM_TRACK_NO_PASID,
         .domain = x->context.domain,
+        .asid = x->context.asid,
     };
 }
 
@@ -244,25 +246,4 @@ void iom_tracker_answered(struct iom_tracker *tracker, iom_cycle now, struct iom
         return;
     iom_track_enter(tracker, now);
     let_go(tracker, dma, iom_track_index(tracker, dma->used), iom_track_index(tracker, dma->used_context));
-}
-
-// ---- owners of pages -------------------------------------------------------------------------------------
-
-void iom_tracker_owner(struct iom_tracker *tracker, iom_cycle now, uint64_t first, uint64_t last,
-                       uint32_t owner)
-{
-    enum { OWNER, SINCE, BEFORE };
-    if (tracker == NULL)
-        return;
-    iom_track_enter(tracker, now);
-    for (uint64_t page = first >> IOM_PAGE_LOG2; page <= last >> IOM_PAGE_LOG2; page++) {
-        struct iom_track_pair *pair = iom_track_map_add(&tracker->owners, page);
-        if (pair->value[OWNER] == owner)
-            continue;
-        // A page that was free in between still comes from its last owner.
-        if (pair->value[OWNER] != 0)
-            pair->value[BEFORE] = pair->value[OWNER];
-        pair->value[OWNER] = owner;
-        pair->value[SINCE] = now;
-    }
 }

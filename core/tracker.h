@@ -15,7 +15,7 @@
 //                  paging-structure entry it starts from (iom_tracker_join)
 //   stages,        iom_tracker_use when a request has its result (from an entry or a walk), with the
 //   device TLBs    cache that served it; iom_tracker_dropped is told through the cache observers
-//   fan-out        begin, executed (by each participant), ended of every invalidation
+//   fan-out        begin, executed and stopped (by each participant), ended of every invalidation
 //   queue          completed: a wait has completed
 //   driver         reported: the caller of an unmap was told that it is over; ownership of pages
 //
@@ -155,6 +155,9 @@ void iom_tracker_begin(struct iom_tracker *tracker, iom_cycle now, uint8_t iommu
 /// removing `removed` entries. `cache`: which.
 void iom_tracker_executed(struct iom_tracker *tracker, iom_cycle now, iom_cycle applied, uint8_t iommu,
                           uint64_t id, uint32_t cache, uint32_t removed);
+/// It has stopped so many walks or translation requests of a device under way: what they bring is dropped.
+void iom_tracker_stopped(struct iom_tracker *tracker, iom_cycle now, uint8_t iommu, uint64_t id,
+                         uint32_t walks);
 /// All participants have acknowledged (or, timed_out, a device never will).
 void iom_tracker_ended(struct iom_tracker *tracker, iom_cycle now, uint8_t iommu, uint64_t id,
                        bool timed_out);
@@ -170,7 +173,7 @@ void iom_tracker_expect_driver(struct iom_tracker *tracker);
 /// under a lazy policy: the flush that releases the addresses returned). Addresses are those that devices
 /// use, in nested translation those of the first stage. first = 0, last = UINT64_MAX: all of it, as after a
 /// change of attachment, or of second-stage pages below a first stage. `stream` IOM_ANY_STREAM: any device of
-/// the domain.
+/// the domain. The domain is the asid of tags and contexts where that is not 0, else their domain.
 void iom_tracker_reported(struct iom_tracker *tracker, iom_cycle now, uint8_t iommu, uint32_t domain,
                           uint32_t stream, uint64_t first, uint64_t last);
 #define IOM_ANY_STREAM UINT32_MAX

@@ -17,13 +17,14 @@ enum { STORE_VALUE, STORE_CYCLE, STORE_OBLIGATION };
 
 // ---- software's view of memory -------------------------------------------------------------------------
 
-bool iom_track_read(void *context, uint64_t address, void *data, unsigned bytes)
+enum iom_access iom_track_read(void *context, uint64_t address, void *data, unsigned bytes)
 {
     const struct iom_tracker *tracker = context;
-    if (tracker->image == NULL || !iom_memory_image_read(tracker->image, address, data, bytes))
-        return false;
-    if (tracker->stores.count == 0)
-        return true;
+    if (tracker->image == NULL)
+        return IOM_ACCESS_REFUSED;
+    enum iom_access access = iom_memory_image_fetch(tracker->image, address, data, bytes);
+    if (access != IOM_ACCESS_OK || tracker->stores.count == 0)
+        return access;
     for (uint64_t word = iom_align_down(address, 3); word < address + bytes; word += WORD_BYTES) {
         const struct iom_track_pair *store = iom_track_map_find(&tracker->stores, word);
         if (store == NULL)
@@ -35,10 +36,10 @@ bool iom_track_read(void *context, uint64_t address, void *data, unsigned bytes)
                 ((unsigned char *)data)[word + i - address] = value[i];
         }
     }
-    return true;
+    return IOM_ACCESS_OK;
 }
 
-uint32_t iom_track_unwritten(struct iom_tracker *tracker, uint64_t address, unsigned bytes)
+uint32_t iom_track_unwritten(struct iom_tracker *tracker, uint32_t parent, uint64_t address, unsigned bytes)
 {
     for (uint64_t word = iom_align_down(address, 3); word < address + bytes; word += WORD_BYTES) {
         struct iom_track_pair *store = iom_track_map_find(&tracker->stores, word);
@@ -48,6 +49,7 @@ uint32_t iom_track_unwritten(struct iom_tracker *tracker, uint64_t address, unsi
             uint32_t obligation =
                 iom_track_oblige(tracker, IOM_WRITE_SOFTWARE, store->value[STORE_CYCLE], word, WORD_BYTES);
             tracker->obligations[obligation].has_old = false;
+            tracker->obligations[obligation].iommu = iom_track_iommu_of(tracker, parent);
             iom_track_hold(tracker, obligation);
             store->value[STORE_OBLIGATION] = obligation;
         }
@@ -142,8 +144,8 @@ static uint32_t change_line(struct iom_tracker *tracker, enum iom_write_origin o
         return 0;
     iom_track_clear_limbo(tracker); // what was dropped earlier holds no copy any more
     for (uint32_t left = mask; left != 0; left &= left - 1) {
-        change.first = line + iom_ctz64(left) * WORD_BYTES;
-        change.last = line + iom_log2_u64(left) * WORD_BYTES + WORD_BYTES - 1;
+        change.first = line + (uint64_t)iom_ctz64(left) * WORD_BYTES;
+        change.last = line + (uint64_t)iom_log2_u64(left) * WORD_BYTES + WORD_BYTES - 1;
         descend_from(tracker, line, change.first, change.first + WORD_BYTES - 1, change_node, &change);
     }
     return change.obligation;
@@ -209,7 +211,7 @@ void iom_tracker_write(struct iom_tracker *tracker, iom_cycle now, enum iom_writ
             continue;
         uint32_t mask = 0;
         for (unsigned i = 0; i < LINE_WORDS; i++) {
-            uint64_t word = line + i * WORD_BYTES;
+            uint64_t word = line + (uint64_t)i * WORD_BYTES;
             if (word + WORD_BYTES > address && word <= last &&
                 write_changes(tracker, word, address, bytes, data))
                 mask |= 1u << i;
@@ -223,7 +225,7 @@ static void store_word(struct iom_tracker *tracker, uint64_t word, uint64_t addr
                        const void *data)
 {
     uint64_t before = 0, memory = 0;
-    if (!iom_track_read(tracker, word, &before, sizeof before))
+    if (iom_track_read(tracker, word, &before, sizeof before) != IOM_ACCESS_OK)
         return;
     iom_memory_image_read(tracker->image, word, &memory, sizeof memory);
     uint64_t value = merged(before, word, address, bytes, data);
@@ -254,8 +256,13 @@ void iom_tracker_store(struct iom_tracker *tracker, iom_cycle now, uint64_t addr
         store_word(tracker, word, address, bytes, data);
 }
 
-// ---- register views
-// ----------------------------------------------------------------------------------------
+// ---- register views ------------------------------------------------------------------------------------
+
+// Which events are reported changes no translation.
+static bool translate_alike(const struct iom_view *a, const struct iom_view *b)
+{
+    return a->enabled == b->enabled && a->root == b->root && memcmp(a->extra, b->extra, sizeof a->extra) == 0;
+}
 
 void iom_tracker_view(struct iom_tracker *tracker, iom_cycle now, uint8_t iommu, const struct iom_view *view)
 {
@@ -263,10 +270,11 @@ void iom_tracker_view(struct iom_tracker *tracker, iom_cycle now, uint8_t iommu,
         return;
     iom_track_enter(tracker, now);
     struct iom_track_iommu *at = &tracker->iommu[iommu];
-    if (memcmp(&at->config.view, view, sizeof *view) == 0)
-        return;
+    bool alike = translate_alike(&at->config.view, view);
     at->config.view = *view;
-    uint64_t source = IOM_VIEW_SOURCE + iommu * WORD_BYTES;
+    if (alike)
+        return;
+    uint64_t source = IOM_VIEW_SOURCE + (uint64_t)iommu * WORD_BYTES;
     change_line(tracker, IOM_WRITE_SOFTWARE, iom_align_down(source, 6),
                 1u << source % IOM_LINE_BYTES / WORD_BYTES);
     // The old view keeps its reference: walks under way may still name it. Views change a few times in a run.

@@ -38,6 +38,11 @@ static bool succeeds(enum iom_outcome outcome)
     return outcome == IOM_OUTCOME_ADDRESS || outcome == IOM_OUTCOME_BYPASS;
 }
 
+static bool is_interrupt(enum iom_outcome outcome)
+{
+    return outcome == IOM_OUTCOME_INTERRUPT || outcome == IOM_OUTCOME_MRIF;
+}
+
 // Would the tables let this kind of request (permission bits, one at a time) pass?
 static bool grants(struct iom_tracker *tracker, const struct iom_track_iommu *at,
                    const struct iom_xlate *like, enum iom_permission permission)
@@ -78,29 +83,30 @@ struct updates {
     uint32_t count;
 };
 
-static bool read_updated(void *context, uint64_t address, void *data, unsigned bytes)
+static enum iom_access read_updated(void *context, uint64_t address, void *data, unsigned bytes)
 {
     const struct updates *updates = context;
-    if (!iom_track_read(updates->tracker, address, data, bytes))
-        return false;
+    enum iom_access access = iom_track_read(updates->tracker, address, data, bytes);
+    if (access != IOM_ACCESS_OK)
+        return access;
     for (uint32_t i = 0; i < updates->count; i++) {
         if (updates->address[i] >= address && updates->address[i] + 8 <= address + bytes)
             memcpy((unsigned char *)data + (updates->address[i] - address), &updates->value[i], 8);
     }
-    return true;
+    return access;
 }
 
-static bool update(void *context, uint64_t address, uint64_t expected, uint64_t desired, uint64_t *found)
+static enum iom_access update(void *context, uint64_t address, uint64_t expected, uint64_t desired,
+                              uint64_t *found)
 {
     struct updates *updates = context;
     (void)expected;
-    if (!read_updated(context, address, found, 8))
-        return false;
-    if (updates->count < MOST_UPDATES) {
+    enum iom_access access = read_updated(context, address, found, 8);
+    if (access == IOM_ACCESS_OK && updates->count < MOST_UPDATES) {
         updates->address[updates->count] = address;
         updates->value[updates->count++] = desired;
     }
-    return true;
+    return access;
 }
 
 // A read sets what any access sets; what a write then still has to set is the dirty flag.
@@ -128,10 +134,13 @@ static enum iom_track_verdict compare_outcome(struct iom_tracker *tracker, const
     bool succeeded = succeeds((enum iom_outcome)suspect->outcome);
     if (succeeded != succeeds((enum iom_outcome)fresh->outcome))
         return IOM_TRACK_STALE;
-    if (!succeeded) // refused is refused, but an interrupt is not
-        return (suspect->outcome == IOM_OUTCOME_INTERRUPT) == (fresh->outcome == IOM_OUTCOME_INTERRUPT)
-                   ? IOM_TRACK_SAME
-                   : IOM_TRACK_STALE;
+    if (!succeeded) { // refused is refused, but an interrupt is not
+        bool same = is_interrupt((enum iom_outcome)suspect->outcome)
+                        ? suspect->outcome == fresh->outcome &&
+                              (suspect->outcome != IOM_OUTCOME_MRIF || suspect->output == fresh->leaf.output)
+                        : !is_interrupt((enum iom_outcome)fresh->outcome);
+        return same ? IOM_TRACK_SAME : IOM_TRACK_STALE;
+    }
     if (suspect->output != fresh->leaf.output)
         return IOM_TRACK_STALE;
     if (suspect->outcome == IOM_OUTCOME_BYPASS || fresh->outcome == IOM_OUTCOME_BYPASS)
@@ -166,11 +175,36 @@ struct fresh_entry {
     bool found;                 ///< it was handed out
 };
 
+static void note_line(struct iom_tracker *tracker, uint64_t first, uint64_t last)
+{
+    for (uint32_t i = 0; i < tracker->path_count && tracker->path_count <= IOM_TRACK_PATH; i++) {
+        struct iom_track_words *words = &tracker->path[i];
+        if (words->first / IOM_LINE_BYTES != first / IOM_LINE_BYTES)
+            continue;
+        words->first = iom_min_u64(words->first, first);
+        words->last = iom_max_u64(words->last, last);
+        return;
+    }
+    if (tracker->path_count < IOM_TRACK_PATH)
+        tracker->path[tracker->path_count] = (struct iom_track_words){first, last};
+    tracker->path_count += tracker->path_count <= IOM_TRACK_PATH;
+}
+
+// Reads as software does, and notes the words.
+static enum iom_access read_noted(void *context, uint64_t address, void *data, unsigned bytes)
+{
+    struct iom_tracker *tracker = context;
+    uint64_t last = address + bytes - 1;
+    for (uint64_t at = address; tracker->noting && at <= last; at = (at | (IOM_LINE_BYTES - 1)) + 1)
+        note_line(tracker, at, iom_min_u64(last, at | (IOM_LINE_BYTES - 1)));
+    return iom_track_read(tracker, address, data, bytes);
+}
+
 static void perform(struct iom_tracker *tracker, struct iom_walk *walk)
 {
     walk->access_error = 0;
     if (walk->action == IOM_WALK_READ)
-        walk->access_error = !iom_track_read(tracker, walk->address, walk->data, walk->bytes);
+        walk->access_error = (uint8_t)read_noted(tracker, walk->address, walk->data, walk->bytes);
     else if (walk->action == IOM_WALK_CAS)
         walk->data[0] = walk->expected;
     else
@@ -262,7 +296,7 @@ static enum iom_track_verdict compare_leaf(struct iom_tracker *tracker, const st
     for (unsigned page = 0; page < MOST_PAGES && done < bytes; page++) {
         struct iom_xlate fresh = like;
         fresh.address = tag->address + done;
-        iom_translate_pure(at->config.arch, &at->config.view, iom_track_read, tracker, &fresh);
+        iom_translate_pure(at->config.arch, &at->config.view, read_noted, tracker, &fresh);
         struct iom_track_suspect used = {
             .output = leaf->output + done,
             .attributes = leaf->attributes,

@@ -9,7 +9,10 @@
 //   tracker_cache.c         entries of the watched caches
 //   tracker_confirm.c       uncached walks: is it really stale?
 //   tracker_settle.c        what happens between two cycles; end of the run
-//   tracker_invalidation.c  invalidations, completions, reports; duplicate and needless ones
+//   tracker_scope.c         what an invalidation covers
+//   tracker_invalidation.c  invalidations under way
+//   tracker_history.c       those that have ended: duplicate, needless, too wide
+//   tracker_driver.c        completions and reports; owners of pages
 //   tracker_report.c        findings and statistics
 //   tracker_map.c           a small hash map
 //
@@ -55,9 +58,16 @@ _Static_assert(sizeof(struct iom_track_node) == 64, "a node is one cache line");
 struct iom_track_witness {
     uint32_t source;
     uint32_t pasid; ///< IOM_TRACK_NO_PASID: none
-    uint32_t domain;
+    uint32_t domain, asid;
 };
 #define IOM_TRACK_NO_PASID UINT32_MAX
+
+/// The identifier by which the driver reports an address space: that of the space where tables are told apart
+/// by it (PSCID), else that of the domain.
+static inline uint32_t iom_track_space(uint32_t domain, uint32_t asid)
+{
+    return asid != 0 ? asid : domain;
+}
 
 /// A node whose last reference is gone, and when.
 struct iom_track_limbo {
@@ -100,8 +110,9 @@ struct iom_track_obligation {
     uint64_t address;   ///< of the first changed word
     uint64_t old_value; ///< of it
     uint64_t bytes;     ///< to the end of the last changed word
-    iom_cycle created, commanded, completed, reported, removed;
-    iom_cycle partly; ///< first report that named only some of its domains
+    iom_cycle created, commanded, completed, reported;
+    iom_cycle removed; ///< last removal of a copy so far
+    iom_cycle partly;  ///< first report that named only some of its domains
     iom_cycle executed[IOM_TRACKED_DEVICE_TLB + 1u];
     uint64_t invalidation;   ///< the last one that covered a copy
     uint64_t first, last;    ///< scope: input addresses of the copies
@@ -121,6 +132,7 @@ struct iom_track_obligation {
     bool fresh;   ///< waits for the next completion
     bool missed;  ///< was found missing
     bool whole;   ///< scope is not an address range (contexts)
+    bool cleared; ///< all its copies were gone at least once
 };
 
 /// A copy that an obligation asks to remove.
@@ -160,10 +172,12 @@ struct iom_track_reported {
 struct iom_track_invalidation {
     struct iom_invalidation what;
     iom_cycle begun, ended;
-    uint64_t begun_sequence, ended_sequence; ///< places in the order of fills, begins and ends
-    uint64_t removed;                        ///< entries
-    uint64_t good;                           ///< of these: whose sources had not changed
-    uint32_t first_paid;                     ///< copies it covers
+    uint64_t begun_sequence, ended_sequence;         ///< places in the order of fills, begins and ends
+    uint64_t removed;                                ///< entries
+    uint64_t good;                                   ///< of these: whose sources had not changed
+    uint64_t stopped;                                ///< walks under way
+    iom_cycle executed[IOM_TRACKED_DEVICE_TLB + 1u]; ///< per kind of cache, the last one
+    uint32_t first_paid;                             ///< copies it covers
     uint8_t iommu;
     bool used;
     bool paid;      ///< covers a copy
@@ -172,6 +186,15 @@ struct iom_track_invalidation {
     bool counting;  ///< history: a cache may still have to apply it
 };
 #define IOM_TRACK_HISTORY 64u
+
+/// What a request has used, as far as an invalidation can name it.
+struct iom_track_request {
+    uint64_t address;
+    uint32_t domain, asid, source;
+    uint32_t targets; ///< enum iom_invalidate_target: caches that may have served it
+    uint8_t iommu;
+    bool anywhere; ///< device TLBs: whatever the address
+};
 
 /// When something last happened in a scope (hashed: too late rather than too early).
 struct iom_track_activity {
@@ -190,12 +213,21 @@ struct iom_track_suspect {
     uint64_t id, address, output, attributes;
     uint32_t source, pasid, bytes, cache;
     uint32_t node[2];
-    uint32_t domain;
+    uint32_t domain, asid;
     uint16_t flags;
     uint8_t outcome, permissions, size_log2, iommu;
     bool landing, root_mismatch, has_entry;
     struct iom_tag entry;
 };
+
+// ---- paths -------------------------------------------------------------------------------------------
+
+/// Words within one line that a confirming walk has read (the hull of several).
+struct iom_track_words {
+    uint64_t first, last;
+};
+/// Most lines noted: a table of small pages and the way to it.
+#define IOM_TRACK_PATH 96u
 
 // ---- tracker -----------------------------------------------------------------------------------------
 
@@ -253,9 +285,13 @@ struct iom_tracker {
     struct iom_track_suspect *suspects;
     uint32_t suspect_count, suspect_capacity;
 
+    struct iom_track_words path[IOM_TRACK_PATH]; ///< read by the walks since noting began
+    uint32_t path_count;                         ///< of these; more than IOM_TRACK_PATH: too many
+    bool noting;
+
     const struct iom_memory_image *image;
     struct iom_track_map stores; ///< word address -> value, obligation: stored but not written back
-    struct iom_track_map owners; ///< page -> owner, since, owner before
+    struct iom_track_map owners; ///< page -> its last owners (tracker_driver.c)
     struct iom_track_iommu iommu[IOM_TRACKER_IOMMUS];
     uint32_t iommus;
 
@@ -337,6 +373,9 @@ uint32_t iom_track_witness_of(const struct iom_tracker *tracker, uint32_t index)
 /// Instance whose view the node descends from (0 if none).
 uint8_t iom_track_iommu_of(const struct iom_tracker *tracker, uint32_t index);
 
+/// The entry built from node `index` is equal to what walks bring that have read the words noted: it stands
+/// on those as well from now on. False: there were too many.
+bool iom_track_extend(struct iom_tracker *tracker, uint32_t index);
 /// Visits `index` and all its descendants, parents first.
 typedef void (*iom_track_visit)(struct iom_tracker *tracker, uint32_t index, void *context);
 void iom_track_descend(struct iom_tracker *tracker, uint32_t index, iom_track_visit visit, void *context);
@@ -344,9 +383,10 @@ void iom_track_descend(struct iom_tracker *tracker, uint32_t index, iom_track_vi
 // tracker_change.c
 
 /// Reads memory as software sees it (iom_read_fn; context = the tracker).
-bool iom_track_read(void *context, uint64_t address, void *data, unsigned bytes);
-/// Obligation of the stores that make a read of these bytes stale at once, 0 if there are none.
-uint32_t iom_track_unwritten(struct iom_tracker *tracker, uint64_t address, unsigned bytes);
+enum iom_access iom_track_read(void *context, uint64_t address, void *data, unsigned bytes);
+/// Obligation of the stores that make a read of these bytes below `parent` stale at once, 0 if there are
+/// none.
+uint32_t iom_track_unwritten(struct iom_tracker *tracker, uint32_t parent, uint64_t address, unsigned bytes);
 /// Takes the marks of an obligation away again: it has no effect.
 void iom_track_unmark(struct iom_tracker *tracker, uint32_t obligation);
 
@@ -361,15 +401,19 @@ void iom_track_hold(struct iom_tracker *tracker, uint32_t obligation);
 void iom_track_let_go(struct iom_tracker *tracker, uint32_t obligation);
 /// The copy has been removed in `at` (IOM_NEVER: is of no interest any more).
 void iom_track_removed(struct iom_tracker *tracker, uint32_t copy, iom_cycle at);
+/// The cycle of the change is over: copies that went in it were none.
+void iom_track_forget_gone(struct iom_tracker *tracker, uint32_t obligation);
 void iom_track_report(struct iom_tracker *tracker, uint32_t obligation, iom_cycle at);
 /// `domain` was reported: an obligation of several domains goes on until all of its copies are.
 void iom_track_report_domain(struct iom_tracker *tracker, uint32_t obligation, uint32_t domain, iom_cycle at);
 /// Domain of an entry of `cache` built from `node`; IOM_TRACK_ANY_DOMAIN if it is not known.
-uint32_t iom_track_domain_of(const struct iom_tracker *tracker, const struct iom_track_cache *cache,
-                             const struct iom_tag *tag, uint32_t node);
+uint32_t iom_track_space_of(const struct iom_tracker *tracker, const struct iom_track_cache *cache,
+                            const struct iom_tag *tag, uint32_t node);
 /// Ends an obligation for which nothing is left to happen.
 void iom_track_close_if_done(struct iom_tracker *tracker, uint32_t obligation);
 void iom_track_close(struct iom_tracker *tracker, uint32_t obligation);
+/// Counts how long copies were there: when nothing can be added any more.
+void iom_track_count_unprotected(struct iom_tracker *tracker, uint32_t obligation);
 /// The copy was reported without ever having been covered by an invalidation, although it could have been.
 bool iom_track_is_uncovered(const struct iom_tracker *tracker, const struct iom_track_copy *copy);
 /// Number of such copies.
@@ -398,31 +442,68 @@ uint32_t iom_track_find_holder(const struct iom_tracker *tracker, uint32_t node,
 /// Does the request get the same now? Sets what it gets.
 enum iom_track_verdict iom_track_confirm(struct iom_tracker *tracker, const struct iom_track_suspect *suspect,
                                          struct iom_xlate *fresh);
-/// Is the entry what a walk would put there now?
+/// Is the entry what a walk would put there now? While tracker->noting is set, what is read is noted.
 enum iom_track_verdict iom_track_compare_entry(struct iom_tracker *tracker, uint32_t holder);
+
+// tracker_scope.c
+
+/// Does it remove entries of `cache` with this tag?
+bool iom_track_covers(const struct iom_track_invalidation *invalidation, const struct iom_track_cache *cache,
+                      const struct iom_tag *tag);
+/// Does it remove what the request has used? (The instance is not compared.)
+bool iom_track_covers_request(const struct iom_track_invalidation *invalidation,
+                              const struct iom_track_request *request);
+/// Is everything that `inner` matches matched by `outer`?
+bool iom_track_fields_within(const struct iom_cache_match *inner, const struct iom_cache_match *outer);
+bool iom_track_device_within(const struct iom_device_invalidation *inner,
+                             const struct iom_device_invalidation *outer);
 
 // tracker_invalidation.c
 
-/// Is an invalidation under way that began after cycle `created` and covers the entry?
-bool iom_track_is_under_way(const struct iom_tracker *tracker, iom_cycle created,
-                            const struct iom_track_cache *cache, const struct iom_tag *tag);
+/// The invalidation begun last of those that began after cycle `created` and cover the entry, or the
+/// request; null if there is none, or it ended too long ago (IOM_TRACK_HISTORY). Valid until the next call of
+/// the tracker.
+const struct iom_track_invalidation *iom_track_find_covering(const struct iom_tracker *tracker,
+                                                             iom_cycle created,
+                                                             const struct iom_track_cache *cache,
+                                                             const struct iom_tag *tag);
+const struct iom_track_invalidation *iom_track_find_covering_request(const struct iom_tracker *tracker,
+                                                                     iom_cycle created,
+                                                                     const struct iom_track_request *request);
 /// An entry has been removed by an invalidation; `good`: its sources had not changed.
 void iom_track_count_removed(struct iom_tracker *tracker, const struct iom_track_cache *cache,
                              const struct iom_tag *tag, bool good);
+
+// tracker_history.c
+
+/// Does an invalidation that pays for nothing lie within earlier ones, with nothing happening since?
+bool iom_track_repeats(const struct iom_tracker *tracker, const struct iom_track_invalidation *invalidation);
+/// It has ended: judged, now or when a walk that may have been under way has shown itself.
+void iom_track_retire_invalidation(struct iom_tracker *tracker,
+                                   const struct iom_track_invalidation *invalidation);
+/// Counts what the newest ones have removed once all caches must have applied them.
+void iom_track_count_recent(struct iom_tracker *tracker);
 /// A walk has ended: it may have been under way during an invalidation that looks like a duplicate.
 void iom_track_walked(struct iom_tracker *tracker, iom_cycle now, const struct iom_dma *dma);
 void iom_track_filled(struct iom_tracker *tracker, const struct iom_track_cache *cache,
                       const struct iom_tag *tag);
 /// Decides what is left undecided (end of the run).
 void iom_track_finish_history(struct iom_tracker *tracker);
-/// Cycle in which a change that concerns the request was reported, 0 if it was not.
+
+// tracker_driver.c
+
+/// Cycle in which a change that concerns the request was reported, IOM_NEVER if it was not.
 iom_cycle iom_track_reported_at(const struct iom_tracker *tracker, uint32_t obligation, uint32_t domain,
                                 uint32_t stream, uint64_t address);
+/// Who has got the page at `address` since the change of cycle `created`; 0: nobody, or not known.
+uint32_t iom_track_new_owner(const struct iom_tracker *tracker, uint64_t address, iom_cycle created);
 
 // tracker_report.c
 
 void iom_track_find(struct iom_tracker *tracker, const struct iom_finding *finding);
 /// Fills what an obligation says.
 void iom_track_describe(const struct iom_tracker *tracker, uint32_t obligation, struct iom_finding *finding);
+/// Names the invalidation of a finding whose obligation knows none (null: leaves it at that).
+void iom_track_name(const struct iom_track_invalidation *invalidation, struct iom_finding *finding);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A hash map from 64-bit keys to three words, with linear probing and deletion without tombstones. It
+// A hash map from 64-bit keys to a few words, with linear probing and deletion without tombstones. It
 // doubles when half full. Only for the hazard tracker: words stored but not written back, owners of pages.
 #ifndef IOM_CORE_TRACKER_MAP_H
 #define IOM_CORE_TRACKER_MAP_H
@@ -11,9 +11,11 @@
 extern "C" {
 #endif
 
+#define IOM_TRACK_MAP_WORDS 7u
+
 struct iom_track_pair {
     uint64_t key;
-    uint64_t value[3];
+    uint64_t value[IOM_TRACK_MAP_WORDS];
     bool used;
 };
 

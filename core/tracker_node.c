@@ -316,7 +316,7 @@ static inline uint32_t read_line(struct iom_tracker *tracker, uint32_t parent, u
 {
     uint32_t mark = parent != 0 ? tracker->nodes[parent].mark : 0;
     if (mark == 0 && tracker->stores.count != 0)
-        mark = iom_track_unwritten(tracker, address, bytes);
+        mark = iom_track_unwritten(tracker, parent, address, bytes);
     // Below a mark another change of the word may have come: only unmarked nodes are known to be current.
     uint32_t index = mark == 0 ? find_equal(tracker, address, bytes, parent, 0) : 0;
     if (index != 0) {
@@ -408,6 +408,69 @@ iom_node iom_tracker_join(struct iom_tracker *tracker, iom_node first, iom_node 
     if (mark != 0)
         iom_track_set_mark(tracker, index, mark);
     return iom_track_id(tracker, index);
+}
+
+// ---- what an entry stands on besides ---------------------------------------------------------------------
+
+// A change that makes no difference to an entry may still have moved the tables it is right by: a large page
+// has become small ones, a table is there that was not. The words that decide now become a chain of nodes
+// without walks of their own, and the entry's node a child of the last of them.
+
+static bool is_source(const struct iom_tracker *tracker, uint32_t index, const struct iom_track_words *words)
+{
+    for (; index != 0; index = tracker->nodes[index].parent[0]) {
+        const struct iom_track_node *node = &tracker->nodes[index];
+        if (node->bytes != 0 && node->address <= words->first &&
+            node->address + (node->bytes - 1u) >= words->last)
+            return true;
+        if (node->parent[1] != 0 && is_source(tracker, node->parent[1], words))
+            return true;
+    }
+    return false;
+}
+
+static void set_second_parent(struct iom_tracker *tracker, uint32_t index, uint32_t parent)
+{
+    uint32_t before = tracker->nodes[index].parent[1];
+    if (before != 0)
+        unlink_child(tracker, index, 1);
+    tracker->nodes[index].parent[1] = parent;
+    link_child(tracker, index, 1);
+    if (before != 0)
+        iom_track_release(tracker, before);
+}
+
+bool iom_track_extend(struct iom_tracker *tracker, uint32_t index)
+{
+    if (tracker->path_count > IOM_TRACK_PATH)
+        return false;
+    uint32_t at = index; // a join has two parents already, and goes with its first
+    while (at != 0 && tracker->nodes[at].bytes == 0)
+        at = tracker->nodes[at].parent[0];
+    if (at == 0)
+        return false;
+    uint32_t chain = tracker->nodes[at].parent[1]; // of an earlier change
+    tracker->nodes[chain].refs += chain != 0;
+    for (uint32_t i = 0; i < tracker->path_count; i++) {
+        const struct iom_track_words words = tracker->path[i];
+        unsigned bytes = (unsigned)(words.last - words.first + 1);
+        if (is_source(tracker, index, &words) || is_source(tracker, chain, &words))
+            continue;
+        uint32_t next = find_equal(tracker, words.first, bytes, chain, 0);
+        if (next != 0)
+            tracker->nodes[next].refs++;
+        else
+            next = take_node(tracker, words.first, bytes, chain, 0);
+        if (chain != 0)
+            iom_track_release(tracker, chain); // kept by its child
+        chain = next;
+    }
+    bool possible = chain == 0 || !is_ancestor(tracker, at, chain);
+    if (chain != 0 && possible && chain != tracker->nodes[at].parent[1])
+        set_second_parent(tracker, at, chain);
+    if (chain != 0)
+        iom_track_release(tracker, chain);
+    return possible;
 }
 
 iom_node iom_tracker_root(struct iom_tracker *tracker, uint8_t iommu)

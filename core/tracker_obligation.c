@@ -133,11 +133,23 @@ void iom_track_let_go(struct iom_tracker *tracker, uint32_t obligation)
     }
 }
 
+// A copy that was on its way when the others went comes later, so this waits until no more can come. (Which
+// of the two is told first within a cycle must not matter.)
+void iom_track_count_unprotected(struct iom_tracker *tracker, uint32_t obligation)
+{
+    const struct iom_track_obligation *at = &tracker->obligations[obligation];
+    if (at->removed == IOM_NEVER || at->pending != 0 || at->origin != IOM_WRITE_SOFTWARE)
+        return;
+    iom_histogram_add(&tracker->stats.unprotected_time,
+                      at->removed > at->created ? at->removed - at->created : 0);
+}
+
 void iom_track_close(struct iom_tracker *tracker, uint32_t obligation)
 {
     struct iom_track_obligation *at = &tracker->obligations[obligation];
     if (!at->open)
         return;
+    iom_track_count_unprotected(tracker, obligation);
     unlink_region(tracker, obligation);
     at->open = false;
     tracker->obligations_open--;
@@ -217,21 +229,33 @@ static void unlink_copy(struct iom_tracker *tracker, uint32_t index)
         tracker->copies[copy->scope_next].scope_previous = copy->scope_previous;
 }
 
-uint32_t iom_track_domain_of(const struct iom_tracker *tracker, const struct iom_track_cache *cache,
-                             const struct iom_tag *tag, uint32_t node)
+uint32_t iom_track_space_of(const struct iom_tracker *tracker, const struct iom_track_cache *cache,
+                            const struct iom_tag *tag, uint32_t node)
 {
     if (cache->kind == IOM_TRACKED_DEVICE_TLB) {
         uint32_t witness = iom_track_witness_of(tracker, node);
-        return witness != 0 ? tracker->witnesses[witness].domain : IOM_TRACK_ANY_DOMAIN;
+        const struct iom_track_witness *who = &tracker->witnesses[witness];
+        return witness != 0 ? iom_track_space(who->domain, who->asid) : IOM_TRACK_ANY_DOMAIN;
     }
-    if (cache->kind == IOM_TRACKED_CONTEXT && tag->domain == 0)
+    if ((cache->kind == IOM_TRACKED_CONTEXT || cache->kind == IOM_TRACKED_PASID) && tag->domain == 0)
         return IOM_TRACK_ANY_DOMAIN; // an entry that names none
-    return tag->domain;
+    return iom_track_space(tag->domain, tag->asid);
+}
+
+// The device that an entry belongs to; of one whose cache does not tell devices apart, the one it was built
+// for.
+static uint32_t stream_of(const struct iom_tracker *tracker, const struct iom_track_cache *cache,
+                          const struct iom_tag *tag, uint32_t node)
+{
+    if (cache->kind == IOM_TRACKED_DEVICE_TLB || (iom_cache_config_of(cache->cache)->match & IOM_TAG_STREAM))
+        return tag->stream;
+    uint32_t witness = iom_track_witness_of(tracker, node);
+    return witness != 0 ? tracker->witnesses[witness].source : IOM_ANY_STREAM;
 }
 
 // The scope of an obligation is that of its copies together.
 static void widen(struct iom_tracker *tracker, uint32_t index, const struct iom_track_cache *cache,
-                  const struct iom_tag *tag, uint32_t domain)
+                  const struct iom_tag *tag, uint32_t domain, uint32_t stream)
 {
     struct iom_track_obligation *at = &tracker->obligations[index];
     uint64_t first = iom_align_down(tag->address, tag->size_log2);
@@ -240,12 +264,12 @@ static void widen(struct iom_tracker *tracker, uint32_t index, const struct iom_
     if (at->copies == 0) {
         at->iommu = cache->iommu;
         at->domain = domain;
-        at->stream = tag->stream;
+        at->stream = stream;
         at->first = first;
         at->last = last;
         tracker->stats.obligations += at->origin == IOM_WRITE_SOFTWARE;
     } else {
-        at->stream = at->stream == tag->stream ? at->stream : IOM_ANY_STREAM;
+        at->stream = at->stream == stream ? stream : IOM_ANY_STREAM;
         at->domain = at->domain == domain ? domain : IOM_TRACK_ANY_DOMAIN;
         at->first = iom_min_u64(at->first, first);
         at->last = iom_max_u64(at->last, last);
@@ -262,8 +286,15 @@ void iom_track_owe(struct iom_tracker *tracker, uint32_t obligation, uint32_t ho
         return;
     uint32_t index = take_copy(tracker);
     uint32_t number = iom_track_cache_number(tracker, holder), node = tracker->holders[holder].node;
-    uint32_t domain = iom_track_domain_of(tracker, tracker->caches[number], tag, node);
+    const struct iom_track_cache *cache = tracker->caches[number];
+    uint32_t domain = iom_track_space_of(tracker, cache, tag, node);
     struct iom_track_obligation *at = &tracker->obligations[obligation];
+    const struct iom_track_invalidation *covering =
+        at->commanded != IOM_NEVER ? NULL : iom_track_find_covering(tracker, at->created, cache, tag);
+    if (covering != NULL) { // software has done what it had to, and nobody held a copy then
+        at->commanded = covering->begun;
+        at->invalidation = covering->what.id;
+    }
     tracker->copies[index] = (struct iom_track_copy){
         .tag = *tag,
         .obligation = obligation,
@@ -271,8 +302,7 @@ void iom_track_owe(struct iom_tracker *tracker, uint32_t obligation, uint32_t ho
         .node = node,
         .domain = domain,
         .cache = (uint16_t)number,
-        .late = at->commanded != IOM_NEVER || at->reported != IOM_NEVER ||
-                iom_track_is_under_way(tracker, at->created, tracker->caches[number], tag),
+        .late = at->commanded != IOM_NEVER || at->reported != IOM_NEVER,
         .reported =
             at->partly != IOM_NEVER &&
             iom_track_reported_at(tracker, obligation, domain, IOM_ANY_STREAM, tag->address) != IOM_NEVER,
@@ -282,7 +312,7 @@ void iom_track_owe(struct iom_tracker *tracker, uint32_t obligation, uint32_t ho
     iom_track_hold(tracker, obligation);
     if (at->open)
         unlink_region(tracker, obligation);
-    widen(tracker, obligation, tracker->caches[number], tag, domain);
+    widen(tracker, obligation, cache, tag, domain, stream_of(tracker, cache, tag, node));
     if (at->open)
         link_region(tracker, obligation);
     at->pending++;
@@ -304,17 +334,38 @@ void iom_track_removed(struct iom_tracker *tracker, uint32_t index, iom_cycle at
     if (at != IOM_NEVER) {
         if (obligation->executed[kind] == IOM_NEVER || obligation->executed[kind] < at)
             obligation->executed[kind] = at;
-        if (obligation->pending == 0 && obligation->removed == IOM_NEVER) {
-            obligation->removed = at;
-            if (obligation->origin == IOM_WRITE_SOFTWARE)
-                iom_histogram_add(&tracker->stats.unprotected_time,
-                                  at > obligation->created ? at - obligation->created : 0);
+        obligation->removed = obligation->removed == IOM_NEVER ? at : iom_max_u64(obligation->removed, at);
+        if (obligation->pending == 0 && !obligation->cleared) {
+            obligation->cleared = true;
             if (tracker->driver)
                 list(tracker, &tracker->awaiting, &tracker->awaiting_count, &tracker->awaiting_capacity,
                      number);
         }
     }
     iom_track_let_go(tracker, number);
+}
+
+// Whether an entry went just before or just after the change within one cycle depends on who is asked first.
+void iom_track_forget_gone(struct iom_tracker *tracker, uint32_t obligation)
+{
+    struct iom_track_obligation *at = &tracker->obligations[obligation];
+    uint32_t gone = 0;
+    iom_track_hold(tracker, obligation);
+    for (uint32_t index = at->first_copy, next; index != 0; index = next) {
+        next = tracker->copies[index].next;
+        if (tracker->holders[tracker->copies[index].holder].node == tracker->copies[index].node)
+            continue;
+        iom_track_removed(tracker, index, IOM_NEVER);
+        gone++;
+    }
+    if (gone != 0 && gone == at->copies && at->open) {
+        tracker->stats.obligations -= at->origin == IOM_WRITE_SOFTWARE && tracker->stats.obligations != 0;
+        unlink_region(tracker, obligation);
+        at->copies = 0;
+        at->whole = false;
+        link_region(tracker, obligation);
+    }
+    iom_track_let_go(tracker, obligation);
 }
 
 bool iom_track_is_uncovered(const struct iom_tracker *tracker, const struct iom_track_copy *copy)

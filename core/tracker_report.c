@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/tracker_internal.h"
+#include "core/unit_stats.h"
 
 // ---- collecting ------------------------------------------------------------------------------------------
 
@@ -47,6 +48,15 @@ void iom_track_describe(const struct iom_tracker *tracker, uint32_t obligation, 
     finding->reported = at->reported;
     memcpy(finding->executed, at->executed, sizeof finding->executed);
     finding->invalidation = at->invalidation;
+}
+
+void iom_track_name(const struct iom_track_invalidation *invalidation, struct iom_finding *finding)
+{
+    if (invalidation == NULL || finding->invalidation != 0)
+        return;
+    finding->invalidation = invalidation->what.id;
+    finding->commanded = invalidation->begun;
+    memcpy(finding->executed, invalidation->executed, sizeof finding->executed);
 }
 
 size_t iom_tracker_finding_count(const struct iom_tracker *tracker)
@@ -214,8 +224,7 @@ const struct iom_tracker_stats *iom_tracker_stats_of(const struct iom_tracker *t
 
 void iom_tracker_stat_block(struct iom_tracker *tracker, struct iom_stat_block *block)
 {
-    *block = (struct iom_stat_block){"tracker", stat_infos, sizeof stat_infos / sizeof stat_infos[0],
-                                     &tracker->stats};
+    *block = IOM_STAT_BLOCK("tracker", stat_infos, &tracker->stats);
 }
 
 void iom_tracker_reset_stats(struct iom_tracker *tracker)

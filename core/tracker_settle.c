@@ -37,18 +37,41 @@ static void drop_copies(struct iom_tracker *tracker, uint32_t obligation)
     iom_track_let_go(tracker, obligation);
 }
 
-// A change without effect on any copy asks for nothing: its marks go away, and later uses cost nothing.
+// The copies are right, but perhaps by other words than before. False: those cannot be followed.
+static bool follow_copies(struct iom_tracker *tracker, uint32_t obligation)
+{
+    bool followed = true;
+    for (uint32_t index = tracker->obligations[obligation].first_copy; index != 0;
+         index = tracker->copies[index].next) {
+        const struct iom_track_copy *copy = &tracker->copies[index];
+        if (tracker->holders[copy->holder].node != copy->node)
+            continue; // gone
+        tracker->path_count = 0;
+        tracker->noting = true;
+        iom_track_compare_entry(tracker, copy->holder);
+        tracker->noting = false;
+        followed = iom_track_extend(tracker, copy->node) && followed;
+    }
+    return followed;
+}
+
+// A change without effect on any copy asks for nothing: its marks go away, and later uses cost nothing. Where
+// the words that decide now cannot be followed, the marks stay, and each use is confirmed.
 static void judge(struct iom_tracker *tracker, uint32_t obligation)
 {
     struct iom_track_obligation *at = &tracker->obligations[obligation];
     if (at->verdict != IOM_TRACK_UNKNOWN || !at->open)
+        return;
+    iom_track_forget_gone(tracker, obligation);
+    if (!at->open)
         return;
     enum iom_track_verdict verdict = judge_copies(tracker, obligation);
     at->verdict = (uint8_t)verdict;
     if (verdict != IOM_TRACK_SAME)
         return;
     tracker->stats.benign_changes++;
-    iom_track_unmark(tracker, obligation);
+    if (follow_copies(tracker, obligation))
+        iom_track_unmark(tracker, obligation);
     drop_copies(tracker, obligation);
     iom_track_close(tracker, obligation);
 }
@@ -70,7 +93,7 @@ static bool still_matters(struct iom_tracker *tracker, uint32_t obligation)
     if (verdict != IOM_TRACK_UNKNOWN)
         return verdict == IOM_TRACK_STALE;
     uint64_t value;
-    return !at->has_old || !iom_track_read(tracker, at->address, &value, sizeof value) ||
+    return !at->has_old || iom_track_read(tracker, at->address, &value, sizeof value) != IOM_ACCESS_OK ||
            value != at->old_value;
 }
 
@@ -149,7 +172,8 @@ static struct blame find_blame(const struct iom_tracker *tracker, const struct i
         if (mark == 0 || tracker->obligations[mark].created >= suspect->at)
             continue;
         iom_cycle reported =
-            iom_track_reported_at(tracker, mark, suspect->domain, suspect->source, suspect->address);
+            iom_track_reported_at(tracker, mark, iom_track_space(suspect->domain, suspect->asid),
+                                  suspect->source, suspect->address);
         if (blame.obligation == 0 || reported < blame.reported)
             blame = (struct blame){mark, reported};
     }
@@ -184,13 +208,28 @@ static void describe_request(const struct iom_track_suspect *suspect, const stru
 static uint32_t new_owner(const struct iom_tracker *tracker, const struct iom_track_suspect *suspect,
                           iom_cycle created)
 {
-    if (suspect->outcome != IOM_OUTCOME_ADDRESS && suspect->outcome != IOM_OUTCOME_BYPASS)
-        return 0;
-    const struct iom_track_pair *page =
-        iom_track_map_find(&tracker->owners, suspect->output >> IOM_PAGE_LOG2);
-    if (page == NULL || page->value[1] < created || page->value[0] == page->value[2])
-        return 0;
-    return (uint32_t)page->value[0];
+    bool reached = suspect->outcome == IOM_OUTCOME_ADDRESS || suspect->outcome == IOM_OUTCOME_BYPASS;
+    return reached ? iom_track_new_owner(tracker, suspect->output, created) : 0;
+}
+
+// Where no copy was there to be covered (the walk was under way), the invalidation that came too early.
+static void name_covering(const struct iom_tracker *tracker, const struct iom_track_suspect *suspect,
+                          uint32_t obligation, struct iom_finding *finding)
+{
+    struct iom_track_request request = {.address = suspect->address,
+                                        .domain = suspect->domain,
+                                        .asid = suspect->asid,
+                                        .source = suspect->source,
+                                        .targets = IOM_INVALIDATE_IOTLB | IOM_INVALIDATE_PSC,
+                                        .iommu = suspect->iommu};
+    if (suspect->cache >= IOM_TRACKED_DEVICE_TLB)
+        request.targets = IOM_INVALIDATE_DEVICE_TLB;
+    else if (suspect->outcome != IOM_OUTCOME_ADDRESS)
+        request.targets = IOM_INVALIDATE_ALL; // refused by whatever look-up
+    if (finding->invalidation == 0)
+        iom_track_name(
+            iom_track_find_covering_request(tracker, tracker->obligations[obligation].created, &request),
+            finding);
 }
 
 static void find_stale(struct iom_tracker *tracker, const struct iom_track_suspect *suspect,
@@ -204,6 +243,7 @@ static void find_stale(struct iom_tracker *tracker, const struct iom_track_suspe
     describe_request(suspect, fresh, &finding);
     if (blame.obligation != 0) {
         iom_track_describe(tracker, blame.obligation, &finding);
+        name_covering(tracker, suspect, blame.obligation, &finding);
         finding.iommu = suspect->iommu;
         finding.reported = blame.reported;
     } else {
@@ -253,7 +293,8 @@ static void vouch(struct iom_tracker *tracker, const struct iom_track_suspect *s
     if (node == 0 || suspect->cache >= IOM_TRACKED_DEVICE_TLB || suspect->outcome != IOM_OUTCOME_ADDRESS)
         return;
     tracker->nodes[node].flags |= IOM_TRACK_WITNESS;
-    tracker->witnesses[node] = (struct iom_track_witness){suspect->source, suspect->pasid, suspect->domain};
+    tracker->witnesses[node] =
+        (struct iom_track_witness){suspect->source, suspect->pasid, suspect->domain, suspect->asid};
 }
 
 // A landing counts when its look-up was in time and the report came before it.
@@ -323,8 +364,10 @@ static void find_all_missing(struct iom_tracker *tracker)
 {
     for (uint32_t index = 1; index < tracker->obligation_count; index++) {
         const struct iom_track_obligation *at = &tracker->obligations[index];
-        if (at->holds != 0 && at->open)
-            find_missing(tracker, index);
+        if (at->holds == 0 || !at->open)
+            continue;
+        find_missing(tracker, index);
+        iom_track_count_unprotected(tracker, index);
     }
 }
 
@@ -335,8 +378,8 @@ static bool was_reported(const struct iom_tracker *tracker, uint32_t obligation,
     const struct iom_track_obligation *at = &tracker->obligations[obligation];
     if (!tracker->driver || at->partly == IOM_NEVER)
         return !tracker->driver || at->reported != IOM_NEVER;
-    uint32_t domain = iom_track_domain_of(tracker, iom_track_cache_of(tracker, holder), entry,
-                                          tracker->holders[holder].node);
+    uint32_t domain = iom_track_space_of(tracker, iom_track_cache_of(tracker, holder), entry,
+                                         tracker->holders[holder].node);
     return iom_track_reported_at(tracker, obligation, domain, IOM_ANY_STREAM, entry->address) != IOM_NEVER;
 }
 
@@ -360,6 +403,8 @@ static void find_latent(struct iom_tracker *tracker, uint32_t holder)
         .entry = *entry,
     };
     iom_track_describe(tracker, mark, &finding);
+    iom_track_name(iom_track_find_covering(tracker, tracker->obligations[mark].created, cache, entry),
+                   &finding);
     finding.iommu = cache->iommu;
     finding.cache = cache->kind == IOM_TRACKED_DEVICE_TLB ? cache->kind + cache->index : cache->kind;
     tracker->stats.latent_stale_entries++;

@@ -86,6 +86,22 @@ void iom_group_tell(struct iom_group *group, iom_cycle cycle)
 }
 
 // Overtakes messages of longer latency: goes after all that arrive no later than it does.
+void iom_port_remove(struct iom_port *port, struct iom_msg *msg)
+{
+    if (port->head == msg) {
+        iom_port_pop(port);
+        return;
+    }
+    struct iom_msg *before = port->head;
+    while (before->next != msg)
+        before = before->next;
+    before->next = msg->next;
+    if (port->tail == msg)
+        port->tail = before;
+    port->queued--;
+    msg->next = NULL;
+}
+
 void iom_port_insert(struct iom_port *port, struct iom_msg *msg)
 {
     struct iom_msg **link = &port->head;

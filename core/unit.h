@@ -245,6 +245,9 @@ static inline struct iom_msg *iom_port_pop(struct iom_port *port)
     return msg;
 }
 
+/// Takes a message out of the middle of the inbox.
+void iom_port_remove(struct iom_port *port, struct iom_msg *msg);
+
 /// Responder end: the slot of one request is free again; the credit arrives at now + credit latency.
 static inline void iom_port_return_credit(struct iom_port *port, iom_cycle now)
 {

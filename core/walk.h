@@ -77,7 +77,9 @@ struct iom_walk {
     uint8_t what;       ///< enum iom_lookup: which look-up this walk serves
 
     uint8_t action; ///< enum iom_walk_action, set by walk_start and walk_step
-    uint8_t access_error;
+    uint8_t access_error; ///< enum iom_access of the action
+    uint8_t error_word;   ///< with access_error: number of the first 8-byte word that has it
+    uint8_t refused_word; ///< at DONE with a fault: word of data[] that made the architecture refuse
     uint8_t bytes;    ///< of READ
     uint64_t address; ///< of READ and CAS
     uint64_t expected, desired;
@@ -99,6 +101,8 @@ struct iom_walk {
     struct iom_walk_stage stage[2];
     uint64_t scratch[8];
     uint8_t phase;
+    bool page_walker;   ///< accesses of this context or PASID walk are made by the page walker (deviation)
+    uint16_t monitored; ///< events (enum iom_monitor_event) to be counted when the walk is over
 
     /// Bookkeeping of the walker pool.
     uint32_t miss;           ///< miss-table entry of the requesting stage

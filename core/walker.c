@@ -1,247 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The walker pool. Timing rules are in walker.h.
-#include "core/walker.h"
-
+// The walker pool: life, evaluation, assignment of walkers. Timing rules are in walker.h.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/invalidator.h"
-#include "core/memory.h"
+#include "core/unit_stats.h"
 #include "core/walk_nodes.h"
-
-struct slot {
-    struct iom_walk *walk; ///< null: free
-    iom_cycle free_from;   ///< when free: first cycle in which it may take a walk
-    uint32_t input;        ///< port the walk came through
-};
-
-struct iom_walker {
-    struct iom_unit unit; // first member: the unit is the pool
-    struct iom_walker_config config;
-    struct iom_view view;
-    struct iom_port *ports;  ///< enum iom_walker_port, then the inputs
-    struct iom_port *inputs; ///< ports + IOM_WALKER_PORTS
-    struct iom_psc *psc;
-    struct iom_pool access_pool, fill_pool;
-    struct slot *slots;
-    uint64_t *free; ///< bit set of slots without a walk
-    uint32_t busy;
-    uint32_t turn;
-    struct iom_fifo unsent;         ///< memory accesses waiting for a credit
-    struct iom_fifo probes;         ///< walks waiting for a credit of the cache unit
-    struct iom_fifo blocked_probes; ///< walks waiting for the end of an invalidation of the caches
-    struct iom_fifo views;          ///< new views, taken over at the end of the cycle
-    struct iom_invalidator invalidator;
-    iom_cycle stale_before; ///< walks of requests looked up before this cycle fill no caches (0: none)
-    struct iom_walker_stats stats;
-};
+#include "core/walker_internal.h"
 
 #define IOM_STAT_OWNER struct iom_walker_stats
 static const struct iom_stat_info stat_infos[] = {IOM_WALKER_STATS(IOM_STAT_INFO)};
 
-// ---- actions -------------------------------------------------------------------------------------------
-
-static void send_unsent(struct iom_walker *pool, iom_cycle now)
-{
-    struct iom_port *memory = &pool->ports[IOM_WALKER_MEMORY];
-    while (pool->unsent.first != NULL && iom_port_can_send(memory, now)) {
-        struct iom_memory_access *access = (struct iom_memory_access *)(void *)iom_fifo_pop(&pool->unsent);
-        iom_cycle wanted = pool->slots[access->cookie].walk->waiting_since;
-        iom_port_send(memory, &access->msg, iom_max_u64(wanted, now));
-    }
-    struct iom_port *psc = &pool->ports[IOM_WALKER_PSC];
-    while (pool->probes.first != NULL && iom_port_can_send(psc, now)) {
-        struct iom_msg *msg = iom_fifo_pop(&pool->probes);
-        struct iom_walk *walk = (struct iom_walk *)(void *)msg;
-        iom_port_send(psc, msg, iom_max_u64(walk->waiting_since, now));
-    }
-}
-
-static void access_memory(struct iom_walker *pool, uint32_t index, iom_cycle when, iom_cycle now)
-{
-    struct iom_walk *walk = pool->slots[index].walk;
-    struct iom_memory_access *access = iom_pool_take(&pool->access_pool);
-    if (access == NULL)
-        abort(); // one per walker
-    access->cookie = index;
-    access->address = walk->address;
-    access->error = 0;
-    access->node = 0;
-    if (walk->action == IOM_WALK_READ) {
-        access->node = walk->node;
-        access->op = IOM_MEMORY_READ;
-        access->bytes = walk->bytes;
-        walk->reads++;
-        pool->stats.table_reads++;
-    } else {
-        access->op = IOM_MEMORY_CAS;
-        access->bytes = 8;
-        access->expected = walk->expected;
-        access->desired = walk->desired;
-        walk->updates++;
-        pool->stats.table_updates++;
-    }
-    walk->waiting_since = when;
-    struct iom_port *memory = &pool->ports[IOM_WALKER_MEMORY];
-    if (pool->unsent.first == NULL && iom_port_can_send(memory, now))
-        iom_port_send(memory, &access->msg, iom_max_u64(when, now));
-    else
-        iom_fifo_push(&pool->unsent, &access->msg);
-}
-
-// Returns true if the probe was answered at once (caches called as functions, or no caches at all).
-static bool probe_caches(struct iom_walker *pool, uint32_t index, iom_cycle *when, iom_cycle now)
-{
-    struct iom_walk *walk = pool->slots[index].walk;
-    iom_walk_nodes_stage(pool->config.tracker, pool->config.arch->iommu, walk);
-    if (pool->psc != NULL) {
-        if (!iom_psc_present(pool->psc, walk->probe.stage)) {
-            walk->probe.hit_level = 0;
-            return true;
-        }
-        if (iom_invalidator_blocks(&pool->invalidator, now)) {
-            walk->waiting_since = *when;
-            iom_msg_push_route(&walk->msg, (uint8_t)index);
-            iom_fifo_push(&pool->blocked_probes, &walk->msg);
-            return false;
-        }
-        iom_psc_look_up(pool->psc, now, &walk->probe);
-        iom_walk_nodes_hit(pool->config.tracker, walk);
-        *when += iom_unit_ticks(&pool->unit, pool->config.psc.latency_cycles);
-        return true;
-    }
-    if (pool->ports[IOM_WALKER_PSC].peer == NULL) {
-        walk->probe.hit_level = 0;
-        return true;
-    }
-    walk->waiting_since = *when;
-    iom_msg_push_route(&walk->msg, (uint8_t)index);
-    iom_fifo_push(&pool->probes, &walk->msg);
-    send_unsent(pool, now);
-    return false;
-}
-
-static void fill_caches(struct iom_walker *pool, struct iom_walk *walk, iom_cycle when, iom_cycle now)
-{
-    walk->psc_fill.valid = false;
-    if (walk->poisoned)
-        return;
-    // Without provenance to join nothing remains of an entry that no cache keeps.
-    if (pool->psc != NULL && walk->outer == 0 &&
-        !iom_psc_keeps(pool->psc, walk->psc_fill.stage, walk->psc_fill.level))
-        return;
-    iom_node node = iom_walk_nodes_fill(pool->config.tracker, walk);
-    walk->psc_fill.entry.node = node;
-    if (pool->psc != NULL) {
-        iom_psc_insert(pool->psc, now, &walk->psc_fill);
-        iom_tracker_release(pool->config.tracker, node);
-    } else if (pool->ports[IOM_WALKER_PSC].peer != NULL) {
-        struct iom_psc_fill_message *message = iom_pool_take(&pool->fill_pool);
-        if (message == NULL)
-            abort(); // a few hundred bytes
-        message->fill = walk->psc_fill;
-        message->decided = pool->config.squash_walks ? now : IOM_NEVER;
-        // Fills are not answered and take no request slot: they travel on the probe's wires.
-        struct iom_port *port = &pool->ports[IOM_WALKER_PSC];
-        port->credits += port->depth != 0;
-        iom_port_send(port, &message->msg, when); // and with it the reference
-    } else {
-        iom_tracker_release(pool->config.tracker, node);
-    }
-}
-
-static void finish(struct iom_walker *pool, uint32_t index, iom_cycle when)
-{
-    struct slot *slot = &pool->slots[index];
-    struct iom_walk *walk = slot->walk;
-    if (walk->what == IOM_LOOKUP_IOTLB) {
-        iom_histogram_add(&pool->stats.walk_latency, when - walk->started);
-        iom_histogram_add(&pool->stats.reads_per_walk, walk->reads);
-    }
-    pool->stats.busy_cycles += when - walk->started;
-    iom_walk_nodes_result(pool->config.tracker, walk);
-    slot->walk = NULL;
-    slot->free_from = when;
-    pool->free[index / 64] |= UINT64_C(1) << (index % 64);
-    pool->busy--;
-    iom_port_send(&pool->inputs[slot->input], &walk->msg, when);
-}
-
-// Carries out actions until one has to wait for memory or the cache unit, or the walk is over. `when`
-// runs ahead of `now` by what the steps cost.
-static void act(struct iom_walker *pool, uint32_t index, iom_cycle when, iom_cycle now)
-{
-    struct iom_walk *walk = pool->slots[index].walk;
-    for (;;) {
-        if (walk->psc_fill.valid)
-            fill_caches(pool, walk, when, now);
-        switch ((enum iom_walk_action)walk->action) {
-        case IOM_WALK_READ:
-        case IOM_WALK_CAS:
-            access_memory(pool, index, when, now);
-            return;
-        case IOM_WALK_PROBE:
-            if (!probe_caches(pool, index, &when, now))
-                return;
-            break;
-        case IOM_WALK_DONE:
-            finish(pool, index, when);
-            return;
-        }
-        pool->config.arch->ops->walk_step(pool->config.arch, &pool->view, walk);
-    }
-}
-
 #define RESPONSE_PORTS ((UINT64_C(1) << IOM_WALKER_PORTS) - 1)
-
-// ---- responses -----------------------------------------------------------------------------------------
-
-static void memory_answered(struct iom_walker *pool, struct iom_memory_access *access, iom_cycle now)
-{
-    uint32_t index = (uint32_t)access->cookie;
-    struct iom_walk *walk = pool->slots[index].walk;
-    walk->access_error = access->error;
-    pool->stats.access_errors += access->error;
-    if (access->bytes == 8)
-        walk->data[0] = access->data[0];
-    else
-        memcpy(walk->data, access->data, access->bytes);
-    walk->memory_cycles += now - walk->waiting_since;
-    if (access->op == IOM_MEMORY_READ)
-        iom_walk_nodes_read(pool->config.tracker, walk, access->node);
-    iom_msg_release(&access->msg);
-    pool->config.arch->ops->walk_step(pool->config.arch, &pool->view, walk);
-    act(pool, index, now + iom_unit_ticks(&pool->unit, pool->config.step_cycles), now);
-}
-
-static void take_responses(struct iom_walker *pool, iom_cycle now)
-{
-    struct iom_port *memory = &pool->ports[IOM_WALKER_MEMORY];
-    while (iom_port_peek(memory, now) != NULL)
-        memory_answered(pool, (struct iom_memory_access *)(void *)iom_port_pop(memory), now);
-    struct iom_port *psc = &pool->ports[IOM_WALKER_PSC];
-    if (psc->head == NULL)
-        return;
-    while (iom_port_peek(psc, now) != NULL) {
-        struct iom_walk *walk = (struct iom_walk *)(void *)iom_port_pop(psc);
-        uint32_t index = iom_msg_pop_route(&walk->msg);
-        iom_walk_nodes_hit(pool->config.tracker, walk);
-        pool->config.arch->ops->walk_step(pool->config.arch, &pool->view, walk);
-        act(pool, index, now, now);
-    }
-}
-
-// Probes that an invalidation has kept waiting.
-static void take_blocked_probes(struct iom_walker *pool, iom_cycle now)
-{
-    while (pool->blocked_probes.first != NULL && !iom_invalidator_blocks(&pool->invalidator, now)) {
-        struct iom_walk *walk = (struct iom_walk *)(void *)iom_fifo_pop(&pool->blocked_probes);
-        uint32_t index = iom_msg_pop_route(&walk->msg);
-        act(pool, index, iom_max_u64(walk->waiting_since, now), now);
-    }
-}
 
 // ---- new walks -----------------------------------------------------------------------------------------
 
@@ -275,7 +46,7 @@ static void assign(struct iom_walker *pool, uint32_t index, uint32_t input, iom_
     if (++pool->busy > pool->stats.most_busy)
         pool->stats.most_busy = pool->busy;
     pool->config.arch->ops->walk_start(pool->config.arch, &pool->view, walk);
-    act(pool, index, now, now);
+    iom_walker_act(pool, index, now, now);
 }
 
 static void take_walks(struct iom_walker *pool, iom_cycle now)
@@ -295,76 +66,6 @@ static void take_walks(struct iom_walker *pool, iom_cycle now)
         input = input + 1 == inputs ? 0 : input + 1;
         pool->turn = input;
         idle = 0;
-    }
-}
-
-// ---- control -------------------------------------------------------------------------------------------
-
-// A walk that may have read what is being invalidated must not fill the caches any more. Fields a walk
-// does not know yet match.
-static void poison(struct iom_walker *pool, const struct iom_cache_match *match)
-{
-    for (uint32_t i = 0; i < pool->config.walkers; i++) {
-        struct iom_walk *walk = pool->slots[i].walk;
-        if (walk == NULL)
-            continue;
-        struct iom_tag tag = {.stream = walk->x.source, .domain = walk->x.context.domain, .size_log2 = 64};
-        struct iom_cache_match narrowed = *match;
-        narrowed.fields &= IOM_TAG_STREAM | IOM_TAG_IOMMU;
-        tag.iommu = pool->config.arch->iommu;
-        if (walk->what == IOM_LOOKUP_IOTLB)
-            narrowed.fields |= match->fields & IOM_TAG_DOMAIN;
-        narrowed.keep_global = false;
-        if (iom_tag_matches(&tag, &narrowed))
-            walk->poisoned = true;
-    }
-}
-
-static void take_controls(struct iom_walker *pool, iom_cycle now)
-{
-    struct iom_port *port = &pool->ports[IOM_WALKER_CONTROL];
-    while (iom_port_peek(port, now) != NULL) {
-        struct iom_control *control = (struct iom_control *)(void *)iom_port_pop(port);
-        if (control->op == IOM_CONTROL_INVALIDATE)
-            iom_invalidator_push(&pool->invalidator, control);
-        else
-            iom_fifo_push(&pool->views, &control->msg);
-    }
-}
-
-static void invalidate(struct iom_walker *pool, struct iom_control *control, iom_cycle now)
-{
-    const struct iom_invalidation *invalidation = &control->invalidation;
-    control->removed = 0;
-    if (!(iom_invalidation_targets(invalidation) & IOM_INVALIDATE_PSC))
-        return;
-    if (pool->psc != NULL) {
-        control->removed = iom_psc_invalidate(pool->psc, now, invalidation);
-        iom_psc_count_invalidation(pool->psc, (now - pool->invalidator.begun) / pool->unit.period + 1,
-                                   iom_invalidator_blocked(&pool->invalidator, &pool->unit));
-    }
-    if (!pool->config.squash_walks)
-        return;
-    pool->stale_before = now + 1;
-    for (uint32_t i = 0; i < invalidation->parts; i++) {
-        if (invalidation->part[i].targets & IOM_INVALIDATE_PSC)
-            poison(pool, &invalidation->part[i].match);
-    }
-}
-
-// End of the cycle: what was read in it saw the old state.
-static void end_controls(struct iom_walker *pool, iom_cycle now)
-{
-    struct iom_port *port = &pool->ports[IOM_WALKER_CONTROL];
-    struct iom_control *due = iom_invalidator_due(&pool->invalidator, now);
-    if (due != NULL) {
-        invalidate(pool, due, now);
-        iom_port_send(port, &due->msg, now);
-    }
-    struct iom_msg *msg;
-    while ((msg = iom_fifo_pop(&pool->views)) != NULL) {
-        pool->view = ((struct iom_control *)(void *)msg)->view;
-        iom_port_send(port, msg, now);
     }
 }
 
@@ -398,18 +99,18 @@ static inline bool is_quiet(const struct iom_walker *pool)
 static void begin_cycle(struct iom_walker *pool, iom_cycle now)
 {
     if (pool->unit.arrivals & UINT64_C(1) << IOM_WALKER_CONTROL)
-        take_controls(pool, now);
+        iom_walker_take_controls(pool, now);
     if (!iom_invalidator_idle(&pool->invalidator))
         iom_invalidator_begin(&pool->invalidator, &pool->unit, now);
-    send_unsent(pool, now);
-    take_blocked_probes(pool, now);
+    iom_walker_send(pool, now);
+    iom_walker_take_probes(pool, now);
 }
 
 // Behind them. Returns the next wake-up on account of invalidations.
 static iom_cycle end_cycle(struct iom_walker *pool, iom_cycle now)
 {
     if (pool->views.first != NULL || pool->invalidator.running != NULL)
-        end_controls(pool, now);
+        iom_walker_end_controls(pool, now);
     iom_cycle wake = iom_invalidator_next(&pool->invalidator, &pool->unit, now);
     iom_cycle next = now + pool->unit.period;
     if (pool->blocked_probes.first != NULL && !iom_invalidator_blocks(&pool->invalidator, next))
@@ -424,7 +125,7 @@ static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
     if (!quiet)
         begin_cycle(pool, now);
     if (unit->arrivals & RESPONSE_PORTS)
-        take_responses(pool, now);
+        iom_walker_take_responses(pool, now);
     if (unit->arrivals & ~RESPONSE_PORTS)
         take_walks(pool, now);
     iom_cycle wake = quiet ? IOM_NEVER : end_cycle(pool, now);
@@ -456,8 +157,7 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
 {
     struct iom_walker *pool = (struct iom_walker *)(void *)unit;
     if (index == 0) {
-        *block = (struct iom_stat_block){"walker", stat_infos, sizeof stat_infos / sizeof stat_infos[0],
-                                         &pool->stats};
+        *block = IOM_STAT_BLOCK("walker", stat_infos, &pool->stats);
         return true;
     }
     return index == 1 && pool->psc != NULL && iom_psc_stat_block(pool->psc, block);
@@ -471,10 +171,7 @@ static void reset_stats(struct iom_unit *unit)
         iom_psc_reset_stats(pool->psc);
 }
 
-static void destroy(struct iom_unit *unit)
-{
-    iom_walker_destroy((struct iom_walker *)(void *)unit);
-}
+IOM_UNIT_DESTROY(struct iom_walker, iom_walker_destroy)
 
 static const struct iom_unit_ops walker_ops = {
     .kind = "walker",
@@ -567,10 +264,4 @@ const struct iom_walker_stats *iom_walker_stats_of(const struct iom_walker *pool
 void iom_walker_set_view(struct iom_walker *pool, const struct iom_view *view)
 {
     pool->view = *view;
-}
-
-void iom_walker_flush(struct iom_walker *pool, iom_cycle now)
-{
-    if (pool->psc != NULL)
-        iom_psc_invalidate_all(pool->psc, now);
 }

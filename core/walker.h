@@ -9,6 +9,7 @@
 //                                          cache of that stage)
 //   table read or atomic update            departs for memory at once; its response arriving in r has
 //                                          been digested at r + step_cycles
+//                                          (a walker with a timing of its own: until the next access)
 //   end                                    the answer departs when the last step is digested; the
 //                                          walker takes its next walk from that cycle on
 // Inputs are served round robin.
@@ -35,12 +36,23 @@ extern "C" {
 
 struct iom_tracker;
 
+/// A walker whose steps do not all cost step_cycles. In cycles, counted from the arrival of the data (its
+/// last beat) that the step uses.
+struct iom_walk_timing {
+    bool given;                            ///< else everything costs step_cycles
+    uint64_t end_cycles[IOM_LOOKUP_COUNT]; ///< to the answer, by what was walked for
+    uint64_t fault_cycles; ///< to the answer that refuses: from the beat that made it do so, but not before
+                           ///< the last one
+    uint32_t beat_bytes;   ///< width of a beat, 0 = data arrive at once
+};
+
 struct iom_walker_config {
     const struct iom_arch *arch;
-    struct iom_view view;        ///< register view at cycle 0
-    uint32_t inputs;             ///< stages that send walks
-    uint32_t walkers;            ///< walks at the same time
-    uint64_t step_cycles;        ///< digesting one table entry
+    struct iom_view view; ///< register view at cycle 0
+    uint32_t inputs;      ///< stages that send walks
+    uint32_t walkers;     ///< walks at the same time
+    uint64_t step_cycles; ///< digesting one table entry: to the next access, or the answer
+    struct iom_walk_timing timing;
     bool fused_psc;              ///< paging-structure caches called as functions
     struct iom_psc_config psc;   ///< used when fused
     bool squash_walks;           ///< an invalidation stops walks under way from filling the caches
@@ -85,7 +97,6 @@ struct iom_psc *iom_walker_psc(struct iom_walker *walker);
 const struct iom_walker_stats *iom_walker_stats_of(const struct iom_walker *walker);
 /// Outside the simulation, while nothing is under way.
 void iom_walker_set_view(struct iom_walker *walker, const struct iom_view *view);
-void iom_walker_flush(struct iom_walker *walker, iom_cycle now);
 
 #ifdef __cplusplus
 }

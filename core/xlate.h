@@ -27,6 +27,9 @@ enum iom_request_flag {
     IOM_REQ_TRANSLATE = 1u << 4,  ///< ATS translation request
     IOM_REQ_TRANSLATED = 1u << 5, ///< ATS translated request: the address is a result already
     IOM_REQ_POSTED = 1u << 6,     ///< posted write: takes part in PCIe ordering
+    IOM_REQ_PAGE = 1u << 8,       ///< page request message: asks software for a page (x.page_request)
+    IOM_REQ_DEBUG = 1u << 9,      ///< asked for through registers: as any other, but no memory access follows
+    IOM_REQ_CXL = 1u << 10,       ///< translation request of a CXL device
     IOM_REQ_PURE = 1u << 7,       ///< look without side effects: no fault record, no accessed/dirty update
 };
 
@@ -47,6 +50,9 @@ enum iom_outcome {
     IOM_OUTCOME_INTERRUPT, ///< a write to the interrupt window: not DMA, handed to interrupt delivery
     IOM_OUTCOME_FAULT,     ///< refused; `fault` says why and whether it is recorded
     IOM_OUTCOME_DENIED,    ///< translation request answered without permission (success, R = W = 0)
+    IOM_OUTCOME_MRIF,      ///< a write for a memory-resident interrupt file: leaf.output is its address,
+                           ///< leaf.attributes the notice (architecture's own)
+    IOM_OUTCOME_PAGE,      ///< page request accepted: goes to the page request queue
     IOM_OUTCOME_RETRY,     ///< walk again (an atomic update lost a race); never leaves the IOMMU
 };
 
@@ -71,6 +77,7 @@ struct iom_context {
     uint8_t levels[2];   ///< levels of the stage 1 / stage 2 tables
     uint8_t reserved;
     uint32_t substream; ///< substream in effect (request's own, or the device's default)
+    uint64_t extra[3];  ///< private to the architecture (interrupt translation, ...)
     iom_node node;      ///< where it came from
 };
 
@@ -95,7 +102,7 @@ struct iom_fault {
     uint16_t flags;   ///< enum iom_request_flag of the request as recorded
     uint8_t recorded; ///< 1 = goes to the fault records, 0 = silent (fault processing disabled, ...)
     uint8_t abort;    ///< 0 unsupported request, 1 completer abort (answer on the link)
-    uint8_t reserved[2];
+    uint16_t page_request; ///< of a page request: as in struct iom_xlate
 };
 
 struct iom_xlate {
@@ -104,6 +111,8 @@ struct iom_xlate {
     uint32_t source;  ///< requester identifier
     uint32_t pasid;   ///< with IOM_REQ_PASID
     uint16_t flags;   ///< enum iom_request_flag
+    uint16_t page_request; ///< IOM_REQ_PAGE: bits 11:0 of the message's address word: R, W, L and group index
+                           ///< (PCI Express Base 6.0, 10.4.1); enum iom_page_request_bit
     uint8_t next;     ///< enum iom_lookup: the look-up to take next
     uint8_t outcome;  ///< enum iom_outcome
     struct iom_context context;

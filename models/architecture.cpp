@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "core/arch/riscv/riscv.h"
+#include "core/arch/riscv/riscv_tables.h"
 #include "core/arch/vtd/vtd.h"
 #include "core/arch/vtd/vtd_tables.h"
 
@@ -90,6 +92,8 @@ class VtdInstance final : public ArchitectureInstance
             settings_.mode == IOM_VTD_MODE_FIRST_STAGE || settings_.mode == IOM_VTD_MODE_NESTED;
         traits_.pasid_tables = settings_.mode != IOM_VTD_MODE_LEGACY;
         traits_.default_pasid = settings_.rid_pasid;
+        traits_.coherent = config.vtd.coherent_walk;
+        traits_.caching_mode = config.vtd.caching_mode;
         attachment_ = config.vtd.mode == VtdMode::pass_through ? IOM_SOFTWARE_BYPASS : IOM_SOFTWARE_TRANSLATE;
     }
     const iom_arch &arch() const override
@@ -121,6 +125,172 @@ class VtdInstance final : public ArchitectureInstance
     SoftwareTraits traits_;
 };
 
+iom_riscv_features riscv_features(const SystemConfig &config)
+{
+    const RiscvFeatures &f = config.riscv.features;
+    iom_riscv_features features = {};
+    features.sv32 = f.sv32;
+    features.sv39 = f.sv39;
+    features.sv48 = f.sv48;
+    features.sv57 = f.sv57;
+    features.sv32x4 = f.sv32x4;
+    features.sv39x4 = f.sv39x4;
+    features.sv48x4 = f.sv48x4;
+    features.sv57x4 = f.sv57x4;
+    features.svpbmt = f.svpbmt;
+    features.svrsw60t59b = f.svrsw60t59b;
+    features.msi_flat = f.msi_flat;
+    features.msi_mrif = f.msi_mrif;
+    features.amo_mrif = f.amo_mrif;
+    features.amo_hwad = f.amo_hwad;
+    features.ats = f.ats;
+    features.t2gpa = f.t2gpa;
+    features.both_endian = f.both_endian;
+    features.msi_interrupts = f.msi_interrupts;
+    features.wired_interrupts = f.wired_interrupts;
+    features.performance_monitor = f.performance_monitor;
+    features.debug = f.debug;
+    features.address_bits = static_cast<uint8_t>(config.iommu.address_width);
+    features.pd8 = f.pd8;
+    features.pd17 = f.pd17;
+    features.pd20 = f.pd20;
+    features.qos = f.qos;
+    features.non_leaf = f.non_leaf;
+    features.range = f.range;
+    return features;
+}
+
+void set_deviations(const RiscvSettings &riscv, iom_riscv_config &made)
+{
+    made.choice.cached_permissions = riscv.choices.cached_permissions;
+    made.choice.no_process_contexts = riscv.choices.no_process_contexts;
+    made.choice.skips_reserved_word = riscv.choices.skips_reserved_word;
+    made.quirk.privilege_without_process = riscv.quirks.privilege_without_process;
+    made.quirk.fetch_as_read = riscv.quirks.fetch_as_read;
+    made.quirk.execute_only_refused = riscv.quirks.execute_only_refused;
+    made.quirk.sum_refuses_executable = riscv.quirks.sum_refuses_executable;
+    made.quirk.no_guest_detail = riscv.quirks.no_guest_detail;
+    made.quirk.implicit_dirty = riscv.quirks.implicit_dirty;
+    made.quirk.dirty_not_rechecked = riscv.quirks.dirty_not_rechecked;
+    made.quirk.upper_address_ignored = riscv.quirks.upper_address_ignored;
+    made.quirk.narrow_device_ids = riscv.quirks.narrow_device_ids;
+    made.quirk.bypass_beats_refusal = riscv.quirks.bypass_beats_refusal;
+    made.quirk.process_directory_untranslated = riscv.quirks.process_directory_untranslated;
+    made.quirk.superpage_address = riscv.quirks.superpage_address;
+    made.quirk.fault_queue_full_32bit = riscv.quirks.fault_queue_full_32bit;
+}
+
+iom_riscv_config riscv_config(const SystemConfig &config)
+{
+    const RiscvSettings &riscv = config.riscv;
+    iom_riscv_config made = {};
+    const iom_riscv_features features = riscv_features(config);
+    if (const char *error = iom_riscv_capabilities(&features, &made.capabilities))
+        throw std::runtime_error(std::string("riscv.features: ") + error);
+    if (riscv.capabilities != 0)
+        made.capabilities = riscv.capabilities;
+    constexpr uint64_t wires_only = 1;
+    if (iom_bits(made.capabilities, IOM_RISCV_CAP_IGS_BIT + 1, IOM_RISCV_CAP_IGS_BIT) == wires_only)
+        made.fctl |= IOM_RISCV_FCTL_WSI;
+    made.gxl_writable = riscv.gxl_writable;
+    made.be_writable = riscv.be_writable;
+    made.max_mode = static_cast<uint8_t>(IOM_RISCV_1LVL + (riscv.directory_levels - 1));
+    made.device_id_mask = static_cast<uint32_t>(iom_low_bits(UINT64_MAX, riscv.device_id_bits));
+    made.counters = static_cast<uint8_t>(riscv.counters);
+    made.counter_bits = static_cast<uint8_t>(riscv.counter_bits);
+    made.events = static_cast<uint16_t>(riscv.events);
+    made.vector_bits = static_cast<uint8_t>(riscv.vector_bits);
+    made.bare_page_log2 = static_cast<uint8_t>(iom_log2_u64(riscv.bare_page_bytes));
+    made.bare_page_sv32_log2 = static_cast<uint8_t>(iom_log2_u64(riscv.bare_page_sv32_bytes));
+    made.invalidation_tags = static_cast<uint8_t>(riscv.invalidation_tags);
+    set_deviations(riscv, made);
+    made.tagging = config.iotlb.tag_by == IotlbTag::source ? IOM_TAG_BY_SOURCE : IOM_TAG_BY_DOMAIN;
+    if (const char *error = iom_riscv_config_finish(&made))
+        throw std::runtime_error(std::string("riscv: ") + error);
+    return made;
+}
+
+iom_riscv_software_mode riscv_software_mode(RiscvMode mode)
+{
+    switch (mode) {
+    case RiscvMode::second_stage:
+        return IOM_RISCV_SOFTWARE_SECOND_STAGE;
+    case RiscvMode::nested:
+        return IOM_RISCV_SOFTWARE_NESTED;
+    case RiscvMode::first_stage:
+    case RiscvMode::pass_through:
+        break;
+    }
+    return IOM_RISCV_SOFTWARE_FIRST_STAGE;
+}
+
+iom_riscv_software_settings riscv_software_settings(const SystemConfig &config)
+{
+    const RiscvSettings &riscv = config.riscv;
+    iom_riscv_software_settings settings = iom_riscv_software_defaults(riscv_software_mode(riscv.mode));
+    settings.first_stage_levels = static_cast<uint8_t>(riscv.first_stage_levels);
+    settings.second_stage_levels = static_cast<uint8_t>(riscv.second_stage_levels);
+    settings.directory_levels = static_cast<uint8_t>(riscv.directory_levels);
+    settings.process_bits = static_cast<uint8_t>(riscv.process_bits);
+    settings.nested_page_log2 = page_log2(config.driver.page_size);
+    settings.hardware_flags = riscv.hardware_flags;
+    for (const DeviceSettings &device : config.devices)
+        settings.device_tlb = settings.device_tlb || device.device_tlb.entries != 0;
+    return settings;
+}
+
+class RiscvInstance final : public ArchitectureInstance
+{
+  public:
+    explicit RiscvInstance(const SystemConfig &config)
+        : config_(riscv_config(config)), arch_{&iom_riscv_ops, &config_, 0},
+          settings_(riscv_software_settings(config)),
+          attachment_(config.riscv.mode == RiscvMode::pass_through ? IOM_SOFTWARE_BYPASS
+                                                                   : IOM_SOFTWARE_TRANSLATE)
+    {
+        // Translations belong to domains (PSCID, GSCID) even where processes use them.
+        software_traits_.pasid_tables = settings_.process_bits != 0;
+        traits_.invalidation_tags = config_.invalidation_tags;
+        traits_.tags_block_queue = true;
+        traits_.leaf_attributes = IOM_RISCV_LEAF_TYPE;
+    }
+    const iom_arch &arch() const override
+    {
+        return arch_;
+    }
+    HardwareTraits hardware_traits() const override
+    {
+        return traits_;
+    }
+    const iom_software_ops &software() const override
+    {
+        return iom_riscv_software_ops;
+    }
+    // Only those that run a driver need hardware that it can use.
+    const void *software_settings() const override
+    {
+        if (const char *error = iom_riscv_software_check(&settings_, &config_))
+            throw std::runtime_error(std::string("riscv.mode: ") + error);
+        return &settings_;
+    }
+    iom_software_kind attachment() const override
+    {
+        return attachment_;
+    }
+    SoftwareTraits software_traits() const override
+    {
+        return software_traits_;
+    }
+
+  private:
+    iom_riscv_config config_;
+    iom_arch arch_;
+    HardwareTraits traits_;
+    iom_riscv_software_settings settings_;
+    iom_software_kind attachment_;
+    SoftwareTraits software_traits_;
+};
+
 } // namespace
 
 uint8_t page_log2(PageSize size)
@@ -141,6 +311,8 @@ std::unique_ptr<ArchitectureInstance> make_architecture(const SystemConfig &conf
     switch (config.iommu.arch) {
     case Architecture::vtd:
         return std::make_unique<VtdInstance>(config);
+    case Architecture::riscv:
+        return std::make_unique<RiscvInstance>(config);
     }
     throw std::runtime_error("iommu.arch: not available");
 }

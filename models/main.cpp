@@ -15,6 +15,7 @@
 #include "models/cli/run_command.h"
 #include "models/cli/scenario_command.h"
 #include "models/cli/support.h"
+#include "models/cli/timing_command.h"
 #include "models/cli/trace_command.h"
 #include "models/cli/verify_command.h"
 #include "models/report/result_json.h"
@@ -40,6 +41,7 @@ void add_commands(CLI::App &app, const std::vector<std::string> &command_line, i
     add_check_command(app, status);
     add_dump_config_command(app, status);
     add_verify_command(app, status);
+    add_timing_command(app, status);
     add_scenario_command(app, status);
     add_trace_command(app, status);
     add_docs_command(app, status);

@@ -79,6 +79,7 @@ void System::make_tracker()
     config.image = image_;
     config.iommus = 1;
     config.iommu[0].arch = &arch_->arch();
+    config.iommu[0].leaf_attributes = arch_->hardware_traits().leaf_attributes;
     config.findings_per_kind = config_.tracker.max_findings;
     tracker_ = iom_tracker_create(&config);
     if (tracker_ == nullptr)
@@ -129,11 +130,14 @@ void System::make_iommu(uint32_t inputs)
     iom_iommu_config config = iommu_config(config_, arch_->arch(), inputs);
     config.ats_devices = static_cast<uint32_t>(streams.size());
     config.ats_streams = streams.data();
+    config.ats_tags = arch_->hardware_traits().invalidation_tags;
+    config.ats_tags_block_queue = arch_->hardware_traits().tags_block_queue;
     config.tracker = tracker_;
     iommu_made_ = true;
     const char *error =
         iom_iommu_init(&iommu_, &config, "iommu0", &netlist_, iom_memory_input(memory_, memory_dma),
-                       iom_memory_input(memory_, memory_table), iom_memory_input(memory_, memory_queue));
+                       iom_memory_input(memory_, memory_table), iom_memory_input(memory_, memory_queue),
+                       iom_memory_input(memory_, memory_registers));
     if (error != nullptr)
         throw std::runtime_error(std::string("iommu0: ") + error);
     if (!iom_netlist_add(&netlist_, iom_memory_unit(memory_)))

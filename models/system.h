@@ -102,7 +102,7 @@ class System
 
   private:
     /// Memory ports, in the order in which the memory unit numbers its inputs.
-    enum MemoryInput : uint32_t { memory_dma, memory_table, memory_host, memory_queue, memory_inputs };
+    enum MemoryInput : uint32_t { memory_dma, memory_table, memory_host, memory_queue, memory_registers, memory_inputs };
 
     struct Completion {
         System *system = nullptr;
@@ -120,7 +120,6 @@ class System
     void premap();
     void make_host();
     std::vector<iom_host_domain> host_domains(std::vector<iom_iova_config> &addresses) const;
-    std::vector<iom_host_device> host_devices() const;
     std::vector<iom_host_program> host_programs();
     void connect_host();
     void connect_devices();

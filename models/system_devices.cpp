@@ -49,13 +49,13 @@ iom_port *System::insert_device_tlb(iom_port *port, uint32_t input)
     return iom_device_tlb_port(tlb, IOM_DEVICE_TLB_HOST);
 }
 
-// A link of limited width is a unit of its own, one cycle away from the device. Returns the port that
-// goes on to the IOMMU.
+// A link of limited width is a unit of its own, one cycle away from the device; the flight time to the IOMMU
+// is in it. Returns the port that goes on to the IOMMU.
 iom_port *System::insert_link(iom_port *port, uint32_t input)
 {
     if (config_.link.bytes_per_cycle == 0)
         return port;
-    iom_link_unit_config settings = {config_.link.bytes_per_cycle, config_.link.header_bytes};
+    const iom_link_unit_config settings = link_unit_config(config_.link);
     iom_link *link = iom_link_create(&settings, ("link" + std::to_string(input)).c_str());
     if (link == nullptr)
         throw std::bad_alloc();
@@ -79,6 +79,7 @@ void System::connect_invalidations(uint32_t tlb, iom_link *link)
     way.credit_latency = 1;
     bool ok = true;
     if (link != nullptr) {
+        way.response_latency = link_hop_cycles;
         const iom_link_config wire = {1, 1, 1, 0};
         ok = iom_netlist_connect(&netlist_, iom_link_invalidate_port(link), device, &wire);
         device = iom_link_fanout_port(link);
@@ -96,7 +97,7 @@ void System::connect_device(iom_port *port, uint32_t input)
         connect_invalidations(static_cast<uint32_t>(tlbs),
                               config_.link.bytes_per_cycle != 0 ? links_.back() : nullptr);
     iom_link_config link = {};
-    link.latency = config_.link.latency_cycles;
+    link.latency = config_.link.bytes_per_cycle != 0 ? link_hop_cycles : config_.link.latency_cycles;
     link.response_latency = config_.link.return_latency_cycles;
     link.credit_latency = 1;
     link.depth = config_.frontend.ingress_depth;
@@ -153,7 +154,7 @@ iom_replay_driver System::replay_driver() const
     driver.first_stage = traits.first_stage;
     driver.pasid_tables = traits.pasid_tables;
     driver.default_pasid = traits.default_pasid;
-    driver.caching_mode = config_.vtd.caching_mode;
+    driver.caching_mode = traits.caching_mode;
     driver.tracker = tracker_;
     driver.on_ready = driver.on_finished = [](void *context, iom_cycle) {
         static_cast<Completion *>(context)->system->stop_ = true;

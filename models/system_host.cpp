@@ -13,19 +13,6 @@ namespace iommu_sim
 
 // ---- the host ------------------------------------------------------------------------------------------
 
-std::vector<iom_host_device> System::host_devices() const
-{
-    std::vector<iom_host_device> devices;
-    for (const DeviceSettings &settings : config_.devices) {
-        iom_host_device device = {};
-        device.source = settings.source_id;
-        device.ats = settings.device_tlb.entries != 0;
-        device.queue_depth = static_cast<uint8_t>(settings.device_tlb.queue_depth);
-        devices.push_back(device);
-    }
-    return devices;
-}
-
 // One per domain identifier, in order of the devices. Domains of the workload's devices have an allocator.
 std::vector<iom_host_domain> System::host_domains(std::vector<iom_iova_config> &addresses) const
 {
@@ -78,7 +65,7 @@ std::vector<iom_host_program> System::host_programs()
 void System::make_host()
 {
     const SoftwareTraits traits = arch_->software_traits();
-    const std::vector<iom_host_device> devices = host_devices();
+    const std::vector<iom_host_device> devices = host_devices(config_);
     std::vector<iom_iova_config> addresses;
     const std::vector<iom_host_domain> domains = host_domains(addresses);
     const std::vector<iom_host_program> programs = host_programs();
@@ -95,8 +82,8 @@ void System::make_host()
     config.queue_log2 = queue_log2();
     config.check_errors = config_.driver.check_errors;
     config.batch = config_.driver.batch;
-    config.coherent = config_.vtd.coherent_walk;
-    config.caching_mode = config_.vtd.caching_mode;
+    config.coherent = traits.coherent;
+    config.caching_mode = traits.caching_mode;
     config.pasid_tables = traits.pasid_tables;
     config.default_pasid = traits.default_pasid;
     config.bring_up = true;
@@ -160,9 +147,9 @@ void System::check(iom_mapper_result result, const std::string &what) const
                                  ": simulated memory is full; raise memory.size or shrink the windows");
     case IOM_MAPPER_REFUSED:
     case IOM_MAPPER_NOT_MAPPED:
-        throw std::runtime_error(what +
-                                 ": the translation tables cannot express it; check vtd.mode, the number of "
-                                 "levels, address widths and PASIDs");
+        throw std::runtime_error(
+            what + ": the translation tables cannot express it; check vtd.mode (riscv.mode), the "
+                   "number of levels, address widths and PASIDs");
     }
 }
 

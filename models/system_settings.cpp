@@ -66,10 +66,107 @@ void set_commands(iom_iommu_config &config, const SystemConfig &settings)
     config.queue_decode_cycles = settings.command_queue.decode_cycles;
     config.queue_max_in_flight = settings.command_queue.max_in_flight;
     config.queue_in_order = settings.command_queue.in_order;
+    config.queue_pace.one_at_a_time = settings.command_queue.one_at_a_time;
+    config.queue_pace.fetch_gap_cycles = settings.command_queue.fetch_gap_cycles;
+    config.queue_pace.status_write_cycles = settings.command_queue.status_write_cycles;
+    config.queue_pace.quirk_head_passes_waits = settings.quirks.head_passes_waits;
+    config.queue_pace.quirk_waits_skip_drain = settings.quirks.waits_skip_drain;
+    config.report_queue_depth = settings.record_queue.depth;
+    config.record_pace.store_delay_cycles = settings.record_queue.store_delay_cycles;
+    config.record_pace.slot_until_written = settings.record_queue.slot_until_written;
+    config.record_pace.quirk_writing_drops_reports = settings.quirks.writing_drops_reports;
+    config.record_pace.beat_bytes = std::max(settings.memory.channels.beat_bytes, 1u);
     config.ats_timeout_cycles = settings.iommu.ats_timeout_cycles;
 }
 
+iom_arbitration arbitration(Arbitration rule)
+{
+    switch (rule) {
+    case Arbitration::round_robin:
+        return IOM_ARBITRATION_ROUND_ROBIN;
+    case Arbitration::fixed:
+        return IOM_ARBITRATION_FIXED;
+    case Arbitration::tree:
+        break;
+    }
+    return IOM_ARBITRATION_TREE;
+}
+
+iom_iommu_hops iommu_hops(const SystemConfig &settings)
+{
+    const auto hop = [&](const HopSettings &own) { return hop_of(settings, own); };
+    const HopsSettings &hops = settings.hops;
+    iom_iommu_hops result = {};
+    result.given = true;
+    result.stages = result.psc = result.dma = hop({});
+    result.walks = hop(hops.walks);
+    result.tables = hop(hops.tables);
+    result.commands = hop(hops.commands);
+    result.records = hop(hops.records);
+    result.reports = hop(hops.reports);
+    result.setup = hop(hops.setup);
+    result.events = hop(hops.events);
+    result.updates = hop(hops.updates);
+    result.control = hop(hops.control);
+    result.spread = hop(hops.spread);
+    return result;
+}
+
+iom_walk_timing walk_timing(const WalkTimingSettings &settings)
+{
+    iom_walk_timing timing = {};
+    timing.given = settings.enabled;
+    timing.end_cycles[IOM_LOOKUP_CONTEXT] = settings.context_end_cycles;
+    timing.end_cycles[IOM_LOOKUP_PASID] = settings.pasid_end_cycles;
+    timing.end_cycles[IOM_LOOKUP_IOTLB] = settings.page_end_cycles;
+    timing.fault_cycles = settings.fault_cycles;
+    timing.beat_bytes = settings.beat_bytes;
+    return timing;
+}
+
+iom_serial_config serial_config(const SystemConfig &settings)
+{
+    iom_serial_config config = {};
+    config.enabled = settings.frontend.serial;
+    config.quirk_walks_on_edge = settings.quirks.walks_on_edge;
+    config.quirk_walks_when_answered = settings.quirks.walks_when_answered;
+    config.quirk_invalidation_drops_fill = settings.quirks.invalidation_drops_fill;
+    config.quirk_full_queue_loses_record = settings.quirks.full_queue_loses_record;
+    return config;
+}
+
+iom_memory_channels memory_channels(const MemoryChannelSettings &settings)
+{
+    iom_memory_channels channels = {};
+    channels.beat_bytes = settings.beat_bytes;
+    channels.arbitration = arbitration(settings.arbitration);
+    channels.positions = settings.positions;
+    channels.position[IOM_CLIENT_PAGE_WALK] = static_cast<uint8_t>(settings.page_walk);
+    channels.position[IOM_CLIENT_CONTEXT_WALK] = static_cast<uint8_t>(settings.context_walk);
+    channels.position[IOM_CLIENT_COMMANDS] = static_cast<uint8_t>(settings.commands);
+    channels.position[IOM_CLIENT_RECORDS] = static_cast<uint8_t>(settings.records);
+    channels.write_latency_cycles = settings.write_latency_cycles;
+    return channels;
+}
+
 } // namespace
+
+iom_hop hop_of(const SystemConfig &config, const HopSettings &hop)
+{
+    return {hop.request_cycles.value_or(config.iommu.hop_cycles),
+            hop.response_cycles.value_or(config.iommu.hop_cycles)};
+}
+
+iom_axi_port_config axi_port_config(const SystemConfig &settings)
+{
+    iom_axi_port_config config = {};
+    config.beat_bytes = settings.axi.beat_bytes;
+    config.boundary_check = settings.axi.boundary_check;
+    config.quirk_boundary_inclusive = settings.quirks.boundary_inclusive;
+    config.arbitration = arbitration(settings.axi.arbitration);
+    config.positions = 2;
+    return config;
+}
 
 uint64_t to_ticks(uint64_t ns, uint32_t tick_ps)
 {
@@ -83,9 +180,9 @@ iom_iommu_config iommu_config(const SystemConfig &settings, const iom_arch &arch
     config.wiring = settings.iommu.wiring == Wiring::fused ? IOM_WIRING_FUSED : IOM_WIRING_CHAINED;
     config.inputs = inputs;
     config.hop_cycles = settings.iommu.hop_cycles;
+    config.hops = iommu_hops(settings);
     config.pcie_ordering = settings.frontend.pcie_ordering;
-    config.arbitration = settings.frontend.arbitration == Arbitration::fixed ? IOM_ARBITRATION_FIXED
-                                                                             : IOM_ARBITRATION_ROUND_ROBIN;
+    config.arbitration = arbitration(settings.frontend.arbitration);
     config.front_latency_cycles = settings.frontend.latency_cycles;
     config.front_lookups_per_cycle = settings.frontend.lookups_per_cycle;
     set_lookup(config, IOM_LOOKUP_CONTEXT, settings.context_cache, settings.quirks.context_cache);
@@ -98,9 +195,11 @@ iom_iommu_config iommu_config(const SystemConfig &settings, const iom_arch &arch
     config.hit_under_miss = settings.miss_table.hit_under_miss;
     config.replay_after_fill = settings.miss_table.replay_after_fill;
     config.squash_walks = settings.quirks.squash_walks;
+    config.serial = serial_config(settings);
     config.walkers = settings.walker.walkers;
     config.walk_queue_depth = settings.walker.queue_depth;
     config.step_cycles = settings.walker.step_cycles;
+    config.walk_timing = walk_timing(settings.walker.timing);
     set_psc_stage(config, 1, settings.psc.stage1);
     set_psc_stage(config, 2, settings.psc.stage2);
     config.psc.latency_cycles = settings.psc.latency_cycles;
@@ -115,6 +214,7 @@ iom_iommu_config iommu_config(const SystemConfig &settings, const iom_arch &arch
 iom_memory_config memory_config(const SystemConfig &settings)
 {
     iom_memory_config config = {};
+    config.channels = memory_channels(settings.memory.channels);
     config.latency_cycles = settings.memory.latency_cycles;
     config.bytes_per_cycle = settings.memory.bytes_per_cycle;
     config.outstanding = settings.memory.outstanding;
@@ -148,6 +248,24 @@ iom_device_tlb_config device_tlb_config(const SystemConfig &settings, const Devi
     return config;
 }
 
+iom_link_unit_config link_unit_config(const LinkSettings &link)
+{
+    iom_link_unit_config config = {};
+    config.bytes_per_cycle = link.bytes_per_cycle;
+    config.header_bytes = link.header_bytes;
+    const UpstreamCredits &up = link.upstream;
+    config.up.credits[IOM_LINK_POSTED] = {up.posted_header_credits, up.posted_data_credits};
+    config.up.credits[IOM_LINK_NON_POSTED] = {up.non_posted_header_credits, 0};
+    config.up.flight_cycles = link.latency_cycles - link_hop_cycles;
+    config.up.credit_cycles = link.return_latency_cycles;
+    const DownstreamCredits &down = link.downstream;
+    config.down.credits[IOM_LINK_POSTED] = {down.posted_header_credits, down.posted_data_credits};
+    config.down.credits[IOM_LINK_COMPLETION] = {down.completion_header_credits, down.completion_data_credits};
+    // What comes down has flown before it reaches the link unit.
+    config.down.credit_cycles = uint64_t{link.latency_cycles} + link.return_latency_cycles;
+    return config;
+}
+
 iom_device_config device_config(const DeviceSettings &device)
 {
     const GeneratorSettings &g = device.generator;
@@ -159,6 +277,19 @@ iom_device_config device_config(const DeviceSettings &device)
     config.burst = g.burst_requests;
     config.start = IOM_NEVER;
     return config;
+}
+
+std::vector<iom_host_device> host_devices(const SystemConfig &config)
+{
+    std::vector<iom_host_device> devices;
+    for (const DeviceSettings &settings : config.devices) {
+        iom_host_device device = {};
+        device.source = settings.source_id;
+        device.ats = settings.device_tlb.entries != 0;
+        device.queue_depth = static_cast<uint8_t>(settings.device_tlb.queue_depth);
+        devices.push_back(device);
+    }
+    return devices;
 }
 
 iom_host_costs host_costs(const DriverSettings &driver)

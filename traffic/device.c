@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/dma.h"
+#include "core/unit_stats.h"
 
 // Operation k may begin in cycle floor(floor(k / burst) * burst * rate_cycles / rate_requests): the schedule
 // advances burst by burst, with the remainder carried so that it never drifts.
@@ -153,11 +154,13 @@ static bool count_outcome(struct iom_device *device, const struct iom_dma *dma)
         stats->bypassed++;
         break;
     case IOM_OUTCOME_INTERRUPT:
+    case IOM_OUTCOME_MRIF:
         stats->interrupts++;
         break;
     case IOM_OUTCOME_FAULT:
     case IOM_OUTCOME_DENIED:
     case IOM_OUTCOME_NONE:
+    case IOM_OUTCOME_PAGE: // this device sends none
     case IOM_OUTCOME_RETRY:
         stats->faults++;
         return false;
@@ -256,8 +259,7 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
     struct iom_device *device = (struct iom_device *)(void *)unit;
     if (index != 0)
         return false;
-    *block = (struct iom_stat_block){"device", stat_infos, sizeof stat_infos / sizeof stat_infos[0],
-                                     &device->stats};
+    *block = IOM_STAT_BLOCK("device", stat_infos, &device->stats);
     return true;
 }
 
@@ -266,10 +268,7 @@ static void reset_stats(struct iom_unit *unit)
     iom_device_reset_stats((struct iom_device *)(void *)unit);
 }
 
-static void destroy(struct iom_unit *unit)
-{
-    iom_device_destroy((struct iom_device *)(void *)unit);
-}
+IOM_UNIT_DESTROY(struct iom_device, iom_device_destroy)
 
 static const struct iom_unit_ops device_ops = {
     .kind = "device",
@@ -367,9 +366,4 @@ void iom_device_reset_stats(struct iom_device *device)
 {
     memset(&device->stats, 0, sizeof device->stats);
     device->stats.most_outstanding = device->in_flight;
-}
-
-const struct iom_generator *iom_device_generator(const struct iom_device *device)
-{
-    return device->generator;
 }

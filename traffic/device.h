@@ -88,7 +88,6 @@ const struct iom_device_stats *iom_device_stats_of(const struct iom_device *devi
 /// Forgets the statistics (end of warm-up), between two runs of the kernel. Limits and the total
 /// given to on_completed go on counting.
 void iom_device_reset_stats(struct iom_device *device);
-const struct iom_generator *iom_device_generator(const struct iom_device *device);
 
 #ifdef __cplusplus
 }

@@ -62,32 +62,47 @@ static bool device_is_new(const struct iom_flush_request *request, uint32_t inde
     return true;
 }
 
-static bool by_pages(const struct iom_flush_request *request, const struct iom_flush_block *block)
+// Commands by page that a range takes: one for its block, or one for each largest block it touches. 0: it is
+// flushed with the domain.
+static uint32_t page_commands(const struct iom_flush_request *request, struct iom_flush_block *block)
 {
-    return !request->everything && request->page_selective &&
-           block->pages_log2 <= request->largest_pages_log2;
+    unsigned largest_log2 = IOM_PAGE_LOG2 + request->largest_pages_log2;
+    if (request->everything || !request->page_selective)
+        return 0;
+    if (block->pages_log2 <= request->largest_pages_log2)
+        return 1;
+    uint64_t first = request->iova >> largest_log2;
+    uint64_t last = (request->iova + (request->bytes - 1)) >> largest_log2;
+    *block = (struct iom_flush_block){first << largest_log2, request->largest_pages_log2};
+    return last - first < request->page_commands ? (uint32_t)(last - first) + 1 : 0;
 }
 
 static bool next_iotlb(const struct iom_flush_request *request, struct iom_flush_cursor *cursor,
                        struct iom_flush *flush)
 {
     struct iom_flush_block block = iom_flush_block_of(request->iova, request->bytes);
-    bool pages = by_pages(request, &block);
+    uint32_t pages = page_commands(request, &block);
     while (cursor->index < request->attachment_count) {
-        uint32_t index = cursor->index++;
+        uint32_t index = cursor->index;
         const struct iom_flush_attachment *attachment = &request->attachments[index];
-        if (!belongs(request, attachment) || !iotlb_tag_is_new(request, index))
+        bool wanted = belongs(request, attachment) && iotlb_tag_is_new(request, index);
+        uint32_t done = cursor->block++;
+        if (!wanted || done + 1 >= pages) { // the last of this tag
+            cursor->index++;
+            cursor->block = 0;
+        }
+        if (!wanted)
             continue;
         *flush = (struct iom_flush){.domain = request->domain,
                                     .source = attachment->source,
                                     .pasid = space_of(request, attachment),
                                     .leaf_only = request->leaf_only && !request->everything};
         if (request->first_stage)
-            flush->kind = pages ? IOM_FLUSH_SPACE_PAGES : IOM_FLUSH_SPACE_ALL;
+            flush->kind = pages != 0 ? IOM_FLUSH_SPACE_PAGES : IOM_FLUSH_SPACE_ALL;
         else
-            flush->kind = pages ? IOM_FLUSH_IOTLB_PAGES : IOM_FLUSH_IOTLB_DOMAIN;
-        if (pages) {
-            flush->iova = block.iova;
+            flush->kind = pages != 0 ? IOM_FLUSH_IOTLB_PAGES : IOM_FLUSH_IOTLB_DOMAIN;
+        if (pages != 0) {
+            flush->iova = block.iova + ((uint64_t)done << (IOM_PAGE_LOG2 + block.pages_log2));
             flush->pages_log2 = block.pages_log2;
         } else {
             flush->leaf_only = false;
@@ -169,14 +184,14 @@ struct iom_flush_queue {
     struct ring ring[];
 };
 
-static struct ring *ring_of(const struct iom_flush_queue *queue, uint32_t cpu)
+static uint32_t ring_of(const struct iom_flush_queue *queue, uint32_t cpu)
 {
-    return (struct ring *)(uintptr_t)&queue->ring[queue->rings == 1 ? 0 : cpu];
+    return queue->rings == 1 ? 0 : cpu;
 }
 
 bool iom_flush_queue_release(struct iom_flush_queue *queue, uint32_t cpu, struct iom_flush_entry *entry)
 {
-    struct ring *ring = ring_of(queue, cpu);
+    struct ring *ring = &queue->ring[ring_of(queue, cpu)];
     if (ring->head == ring->tail || ring->entry[ring->head].sequence >= queue->ended)
         return false;
     *entry = ring->entry[ring->head];
@@ -187,13 +202,13 @@ bool iom_flush_queue_release(struct iom_flush_queue *queue, uint32_t cpu, struct
 
 bool iom_flush_queue_full(const struct iom_flush_queue *queue, uint32_t cpu)
 {
-    const struct ring *ring = ring_of(queue, cpu);
+    const struct ring *ring = &queue->ring[ring_of(queue, cpu)];
     return ((ring->tail + 1) & queue->mask) == ring->head;
 }
 
 bool iom_flush_queue_add(struct iom_flush_queue *queue, uint32_t cpu, const struct iom_flush_entry *entry)
 {
-    struct ring *ring = ring_of(queue, cpu);
+    struct ring *ring = &queue->ring[ring_of(queue, cpu)];
     assert(!iom_flush_queue_full(queue, cpu));
     ring->entry[ring->tail] = *entry;
     ring->entry[ring->tail].sequence = queue->begun;

@@ -76,6 +76,7 @@ struct iom_flush_request {
     uint32_t default_pasid; ///< first_stage: PASID of requests without
     bool page_selective;    ///< the hardware has it
     uint8_t largest_pages_log2;
+    uint32_t page_commands; ///< a longer range takes up to so many (0 = 1), else the whole domain goes
     enum iom_flush_devices devices;
     bool everything; ///< the whole domain
     bool leaf_only;
@@ -88,6 +89,7 @@ struct iom_flush_request {
 /// cache_tag_flush_range. Zero it to start. False: no further one.
 struct iom_flush_cursor {
     uint32_t phase, index;
+    uint32_t block; ///< of a range that takes several commands: done
     uint32_t last_source;
     bool has_last;
 };

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/unit_stats.h"
 #include "traffic/host_internal.h"
 
 // Linux gives a register 10 s; no simulated one needs more than a few reads.
@@ -101,12 +102,10 @@ static void next_start_step(struct iom_host *host, iom_cycle now)
 static void take_start_answer(struct iom_host *host, uint64_t value, iom_cycle now)
 {
     const struct iom_register_write *step = &host->steps[host->step];
-    if (host->start_phase == START_WROTE && step->poll_bytes == 0) {
-        next_start_step(host, now);
-    } else if (host->start_phase == START_WROTE) {
+    if (host->start_phase == START_WROTE && step->poll_bytes != 0) {
         host->start_phase = START_POLL;
         host->poll_at = now;
-    } else if ((value & step->poll_mask) == step->poll_value) {
+    } else if (host->start_phase == START_WROTE || (value & step->poll_mask) == step->poll_value) {
         next_start_step(host, now);
     } else if (++host->polls == POLL_LIMIT) {
         iom_host_give_up(host, "register 0x%x does not show the awaited status", step->poll_offset);
@@ -145,6 +144,8 @@ static void take_memory(struct iom_host *host, struct iom_msg *msg, iom_cycle no
     uint64_t address = access->address;
     struct iom_host_thread *thread = &host->threads[access->cookie];
     iom_store_queue_acknowledge(&thread->stores, msg, &error);
+    if (thread->late_count != 0)
+        iom_host_tell_late(host, thread, now);
     if (error)
         iom_host_give_up(host, "a store went to 0x%llx, which does not answer", (unsigned long long)address);
 }
@@ -282,15 +283,12 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
 {
     struct iom_host *host = host_of(unit);
     if (index == 0) {
-        *block = (struct iom_stat_block){"host", host_infos, sizeof host_infos / sizeof host_infos[0],
-                                         &host->stats};
+        *block = IOM_STAT_BLOCK("host", host_infos, &host->stats);
     } else if (index <= IOM_HOST_CALL_KINDS) {
-        *block = (struct iom_stat_block){call_groups[index - 1], call_infos,
-                                         sizeof call_infos / sizeof call_infos[0], &host->calls[index - 1]};
+        *block = IOM_STAT_BLOCK(call_groups[index - 1], call_infos, &host->calls[index - 1]);
     } else if (index - 1 - IOM_HOST_CALL_KINDS < host->lock_count) {
         struct iom_host_lock *lock = &host->locks[index - 1 - IOM_HOST_CALL_KINDS];
-        *block = (struct iom_stat_block){lock->group, lock_infos, sizeof lock_infos / sizeof lock_infos[0],
-                                         &lock->stats};
+        *block = IOM_STAT_BLOCK(lock->group, lock_infos, &lock->stats);
     } else {
         return false;
     }
@@ -306,10 +304,7 @@ static void reset_stats(struct iom_unit *unit)
         memset(&host->locks[i].stats, 0, sizeof host->locks[i].stats);
 }
 
-static void destroy(struct iom_unit *unit)
-{
-    iom_host_destroy(host_of(unit));
-}
+IOM_UNIT_DESTROY(struct iom_host, iom_host_destroy)
 
 const struct iom_unit_ops iom_host_unit_ops = {
     .kind = "host",

@@ -342,6 +342,9 @@ struct iom_host_call_stats {
     IOM_HOST_CALL_STATS(IOM_STAT_MEMBER)
 };
 
+/// Adds the parts (IOM_HOST_PARTS, indexed by enum iom_host_part) of a call that is over.
+void iom_host_call_stats_add(struct iom_host_call_stats *stats, const iom_cycle *part);
+
 /// Per lock, statistics group "lock_NAME"; the queue's lock is "lock_queue".
 #define IOM_HOST_LOCK_STATS(X)                                                                               \
     X(counter, acquired, "times", "times the lock was taken")                                                \

@@ -323,48 +323,8 @@ static bool stage(struct iom_host *host, struct iom_host_thread *thread, iom_cyc
 
 // ---- end ---------------------------------------------------------------------------------------------
 
-static void tell_tracker(struct iom_host *host, const struct iom_host_thread *thread, iom_cycle now)
+void iom_host_call_stats_add(struct iom_host_call_stats *stats, const iom_cycle *part)
 {
-    const struct iom_host_op *op = iom_host_op_of(thread);
-    const struct iom_host_call *call = &thread->call;
-    struct iom_tracker *tracker = host->config.tracker;
-    uint8_t iommu = host->config.iommu;
-    if (tracker == NULL)
-        return;
-    switch (op->kind) {
-    case IOM_HOST_UNMAP:
-        if (!is_lazy(host, thread))
-            iom_tracker_reported(tracker, now, iommu, op->domain, IOM_ANY_STREAM, call->iova,
-                                 call->iova + call->bytes - 1);
-        break;
-    case IOM_HOST_FLUSH_ALL:
-        iom_tracker_reported(tracker, now, iommu, op->domain, IOM_ANY_STREAM, 0, UINT64_MAX);
-        break;
-    case IOM_HOST_DETACH:
-    case IOM_HOST_PASID_DETACH:
-        iom_tracker_reported(tracker, now, iommu, call->old_domain, call->source, 0, UINT64_MAX);
-        break;
-    case IOM_HOST_CONTEXT_CHANGE:
-        iom_tracker_reported(tracker, now, iommu, call->old_domain, call->source, 0, UINT64_MAX);
-        for (uint32_t i = 0; i < host->attachment_count; i++) {
-            const struct iom_flush_attachment *attachment = &host->attachments[i];
-            if (attachment->used && attachment->source == call->source)
-                iom_tracker_reported(tracker, now, iommu, attachment->domain, call->source, 0, UINT64_MAX);
-        }
-        break;
-    default:
-        break;
-    }
-}
-
-void iom_host_count_call(struct iom_host *host, const struct iom_host_thread *thread, uint32_t kind,
-                         iom_cycle now)
-{
-    struct iom_host_call_stats *stats = &host->calls[kind - IOM_HOST_MAP];
-    const iom_cycle *part = thread->part;
-    stats->submissions += thread->submissions;
-    stats->commands += thread->commands;
-    iom_histogram_add(&stats->time, now - thread->begun);
     iom_histogram_add(&stats->call, part[IOM_HOST_PART_CALL]);
     iom_histogram_add(&stats->table, part[IOM_HOST_PART_TABLE]);
     iom_histogram_add(&stats->lock, part[IOM_HOST_PART_LOCK]);
@@ -372,6 +332,16 @@ void iom_host_count_call(struct iom_host *host, const struct iom_host_thread *th
     iom_histogram_add(&stats->execute, part[IOM_HOST_PART_EXECUTE]);
     iom_histogram_add(&stats->status, part[IOM_HOST_PART_STATUS]);
     iom_histogram_add(&stats->poll, part[IOM_HOST_PART_POLL]);
+}
+
+void iom_host_count_call(struct iom_host *host, const struct iom_host_thread *thread, uint32_t kind,
+                         iom_cycle now)
+{
+    struct iom_host_call_stats *stats = &host->calls[kind - IOM_HOST_MAP];
+    stats->submissions += thread->submissions;
+    stats->commands += thread->commands;
+    iom_histogram_add(&stats->time, now - thread->begun);
+    iom_host_call_stats_add(stats, thread->part);
 }
 
 bool iom_host_call_next(struct iom_host *host, struct iom_host_thread *thread, iom_cycle now)
@@ -389,7 +359,7 @@ bool iom_host_call_next(struct iom_host *host, struct iom_host_thread *thread, i
     if (call->locked)
         iom_host_unlock(host, thread, op->object, now);
     call->locked = false;
-    tell_tracker(host, thread, now);
+    iom_host_tell_tracker(host, thread, now);
     host->stats.refused += thread->result != IOM_HOST_OK;
     iom_host_count_call(host, thread, op->kind, now);
     iom_host_report(host, thread, IOM_HOST_REPORT_CALL, now);

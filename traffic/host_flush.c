@@ -201,6 +201,7 @@ static bool next_range(struct iom_host *host, struct iom_host_thread *thread, st
         .default_pasid = host->config.default_pasid,
         .page_selective = host->queue.registers.page_selective,
         .largest_pages_log2 = host->queue.registers.largest_pages_log2,
+        .page_commands = host->queue.registers.page_commands,
         .devices = domain->policy.devices,
         .everything = call->everything,
         .leaf_only = call->leaf_only && !domain->policy.no_leaf_only,

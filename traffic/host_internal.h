@@ -140,6 +140,13 @@ struct iom_host_loop {
     uint32_t round; ///< current
 };
 
+/// What the tracker is told when memory has acknowledged the stores before it.
+struct iom_host_late_report {
+    uint64_t after; ///< stores
+    uint64_t first, last;
+    uint32_t domain, stream;
+};
+
 struct iom_host_thread {
     struct iom_host_program program;
     uint32_t index;
@@ -162,8 +169,10 @@ struct iom_host_thread {
     uint64_t call_serial; ///< of its stores in the processor's cache
     uint64_t *awaited;    ///< per event
     uint64_t *behind;     ///< per thread: the stores it had queued when this one wrote its tables back
-    uint32_t in_flight;   ///< DMA
-    bool mmio_wait;       ///< a register access is under way
+    struct iom_host_late_report *late;
+    uint32_t late_count, late_capacity;
+    uint32_t in_flight; ///< DMA
+    bool mmio_wait;     ///< a register access is under way
     iom_cycle lock_asked;
 
     // Report of the operation in progress
@@ -309,6 +318,13 @@ struct iom_flush_attachment *iom_host_attachment(const struct iom_host *host, ui
                                                  uint32_t pasid);
 bool iom_host_note_attachment(struct iom_host *host, uint32_t device, uint32_t pasid, uint32_t domain);
 uint32_t iom_host_attachments_of(const struct iom_host *host, uint32_t source);
+
+// host_tracker.c
+
+/// The call in progress returns: tells the hazard tracker what is over for its caller.
+void iom_host_tell_tracker(struct iom_host *host, struct iom_host_thread *thread, iom_cycle now);
+/// A store has been acknowledged: what waited for it is told.
+void iom_host_tell_late(struct iom_host *host, struct iom_host_thread *thread, iom_cycle now);
 
 // host_call.c
 void iom_host_call_begin(struct iom_host *host, struct iom_host_thread *thread);

@@ -368,6 +368,7 @@ static void free_thread(struct iom_host_thread *thread)
     free(thread->found);
     free(thread->awaited);
     free(thread->behind);
+    free(thread->late);
 }
 
 void iom_host_destroy(struct iom_host *host)

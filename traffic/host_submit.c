@@ -95,7 +95,7 @@ static void put_words(struct iom_host *host, struct iom_host_thread *thread, uin
     const struct iom_host_queue *queue = &host->queue;
     uint32_t bytes = queue->registers.command_bytes;
     for (uint32_t i = 0; i < bytes / 8; i++) {
-        struct iom_store store = {queue->base + (uint64_t)slot * bytes + i * 8, words[i], 8};
+        struct iom_store store = {queue->base + (uint64_t)slot * bytes + UINT64_C(8) * i, words[i], 8};
         if (!iom_host_store(host, thread, false, &store))
             iom_host_give_up(host, "out of memory");
     }
@@ -277,13 +277,25 @@ static bool is_removed(const struct iom_host *host, uint32_t source)
     return true;
 }
 
-// Waits the hardware has fetched and not completed were aborted.
-static void abort_waits(struct iom_host *host, struct iom_host_thread *thread, uint32_t fetched,
-                        iom_cycle now)
+// Is there no use in repeating a submission after a time-out? Where nobody says who did not answer, one
+// device that is gone is enough.
+static bool device_is_gone(const struct iom_host *host, uint32_t source)
+{
+    bool gone = false;
+    if (host->queue.registers.timeout_offset != 0)
+        return source != 0 && is_removed(host, source);
+    for (uint32_t i = 0; i < host->config.device_count; i++)
+        gone = gone || host->devices[i].removed;
+    return gone;
+}
+
+// Waits in [from, fetched) that the hardware has not completed were aborted.
+static void abort_waits(struct iom_host *host, struct iom_host_thread *thread, uint32_t from,
+                        uint32_t fetched, iom_cycle now)
 {
     struct iom_host_queue *queue = &host->queue;
     iom_host_open_stores(host, thread, now);
-    for (uint32_t slot = queue->tail; slot != fetched && slot != queue->head;
+    for (uint32_t slot = from; slot != fetched && slot != queue->head;
          slot = slot_after(queue, slot, 1)) {
         if (queue->state[slot] != IOM_HOST_SLOT_WAIT)
             continue;
@@ -300,12 +312,12 @@ static bool repaired(struct iom_host *host, struct iom_host_thread *thread, iom_
         return false;
     bool fatal = (thread->submission.error & registers->error_fatal) != 0;
     uint32_t clear = thread->submission.error & (fatal ? registers->error_fatal : registers->error_timeout);
-    if (!iom_host_send_mmio(host, IOM_HOST_POSTED, true, registers->error_offset, 4, clear, now))
+    if (!iom_host_send_mmio(host, IOM_HOST_POSTED, true, registers->error_offset, 4,
+                            clear | registers->error_keep, now))
         return false;
     if (fatal)
         return finish(host, thread, IOM_HOST_INVALID, now);
-    if (registers->timeout_offset != 0 && thread->submission.source != 0 &&
-        is_removed(host, thread->submission.source))
+    if (device_is_gone(host, thread->submission.source))
         return finish(host, thread, IOM_HOST_TIMEOUT, now);
     if (host->queue.state[thread->submission.wait_index] == IOM_HOST_SLOT_ABORTED)
         retry(host, thread, now);
@@ -318,7 +330,8 @@ static void after_head(struct iom_host *host, struct iom_host_thread *thread, io
 {
     struct iom_host_submission *submission = submission_of(thread);
     const struct iom_queue_registers *registers = &host->queue.registers;
-    uint32_t head = (uint32_t)(submission->answer / registers->command_bytes) % host->queue.slots;
+    uint64_t bytes = submission->answer * registers->head_unit;
+    uint32_t head = (uint32_t)(bytes / registers->command_bytes) % host->queue.slots;
     if ((submission->error & registers->error_fatal) != 0) {
         if (head == submission->index)
             repair(host, thread, now);
@@ -326,11 +339,15 @@ static void after_head(struct iom_host *host, struct iom_host_thread *thread, io
             release_and_relax(host, thread, now); // another submission's: its thread will see it
         return;
     }
-    abort_waits(host, thread, head, now);
-    if (registers->timeout_offset == 0)
-        submission->phase = PHASE_REPAIR;
-    else
+    if (registers->timeout_offset != 0) {
+        abort_waits(host, thread, host->queue.tail, head, now);
         submission->phase = PHASE_SOURCE;
+    } else if (head == submission->wait_index) {
+        abort_waits(host, thread, head, slot_after(&host->queue, head, 1), now);
+        submission->phase = PHASE_REPAIR;
+    } else {
+        release_and_relax(host, thread, now); // another submission's: its thread will see it
+    }
 }
 
 // ---- looking -----------------------------------------------------------------------------------------
@@ -484,7 +501,8 @@ static bool transition(struct iom_host *host, struct iom_host_thread *thread, io
         if (submission->error == 0)
             release_and_relax(host, thread, now);
         else
-            return read_register(host, thread, PHASE_HEAD, host->queue.registers.head_offset, 8, now);
+            return read_register(host, thread, PHASE_HEAD, host->queue.registers.head_offset,
+                                 host->queue.registers.head_bytes, now);
         return true;
     case PHASE_HEAD:
         if (thread->mmio_wait)

@@ -14,7 +14,6 @@ struct iom_mapper {
     struct iom_software *software;
     struct iom_software_limits limits;
     struct iom_store_sink sink;
-    uint64_t retired;
     uint64_t spare[2]; // a 2 MiB and a 1 GiB buffer taken but not mapped
     bool sealed;       // a store was lost: the builder must not be used any more
 };
@@ -33,12 +32,11 @@ static bool store(void *context, const struct iom_store *store)
     return mapper->sink.put != NULL && mapper->sink.put(mapper->sink.context, store);
 }
 
+// Reuse would have to wait for an invalidation; the frames of such tables stay aside to the end of the run.
 static void retire(void *context, uint64_t address)
 {
-    // Reuse has to wait for an invalidation; until flush policies exist such tables stay aside.
-    struct iom_mapper *mapper = context;
+    (void)context;
     (void)address;
-    mapper->retired++;
 }
 
 static bool put_into_image(void *context, const struct iom_store *store)
@@ -331,11 +329,6 @@ void iom_mapper_destroy(struct iom_mapper *mapper)
 bool iom_mapper_take_frames(struct iom_mapper *mapper, unsigned size_log2, uint64_t *address)
 {
     return iom_frame_allocator_take(mapper->frames, size_log2, address);
-}
-
-uint64_t iom_mapper_retired_tables(const struct iom_mapper *mapper)
-{
-    return mapper->retired;
 }
 
 struct iom_software *iom_mapper_software(struct iom_mapper *mapper)

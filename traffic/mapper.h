@@ -87,9 +87,6 @@ enum iom_mapper_result iom_mapper_map_range(struct iom_mapper *mapper, uint32_t 
                                             const struct iom_traffic_range *range,
                                             struct iom_mapper_work *work);
 
-/// Tables that became unreachable and wait for an invalidation before they may be used again.
-uint64_t iom_mapper_retired_tables(const struct iom_mapper *mapper);
-
 /// 2^size_log2 bytes of memory for the caller's own use (buffers of a test, queues of a driver).
 bool iom_mapper_take_frames(struct iom_mapper *mapper, unsigned size_log2, uint64_t *address);
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/unit_stats.h"
 #include "traffic/replay_internal.h"
 
 #define MEMORY_PORT 0u
@@ -319,14 +320,12 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
     struct iom_replay *replay = (struct iom_replay *)(void *)unit;
     static const char *const calls[] = {"host_map", "host_unmap", "host_flush_timer"};
     if (index == 0) {
-        *block = (struct iom_stat_block){"replay", stat_infos, sizeof stat_infos / sizeof stat_infos[0],
-                                         &replay->stats};
+        *block = IOM_STAT_BLOCK("replay", stat_infos, &replay->stats);
         return true;
     }
     if (!replay->config.driver.present || index > sizeof calls / sizeof calls[0])
         return false;
-    *block = (struct iom_stat_block){calls[index - 1], call_infos, sizeof call_infos / sizeof call_infos[0],
-                                     &replay->driver.stats[index - 1]};
+    *block = IOM_STAT_BLOCK(calls[index - 1], call_infos, &replay->driver.stats[index - 1]);
     return true;
 }
 
@@ -340,10 +339,7 @@ static void reset_stats(struct iom_unit *unit)
     replay->stats.most_records_held = replay->records_held;
 }
 
-static void destroy(struct iom_unit *unit)
-{
-    iom_replay_destroy((struct iom_replay *)(void *)unit);
-}
+IOM_UNIT_DESTROY(struct iom_replay, iom_replay_destroy)
 
 static const struct iom_unit_ops replay_ops = {
     .kind = "replay",
@@ -467,11 +463,6 @@ struct iom_port *iom_replay_mmio_port(struct iom_replay *replay)
 uint32_t iom_replay_device_count(const struct iom_replay *replay)
 {
     return replay->device_count;
-}
-
-uint32_t iom_replay_device_source(const struct iom_replay *replay, uint32_t index)
-{
-    return replay->devices[index].source;
 }
 
 struct iom_port *iom_replay_device_port(struct iom_replay *replay, uint32_t index)

@@ -147,9 +147,8 @@ void iom_replay_destroy(struct iom_replay *replay);
 struct iom_unit *iom_replay_unit(struct iom_replay *replay);
 struct iom_port *iom_replay_memory_port(struct iom_replay *replay);
 struct iom_port *iom_replay_mmio_port(struct iom_replay *replay);
-/// Devices, their requester ids and their ports; index < count.
+/// Devices and their ports; index < count.
 uint32_t iom_replay_device_count(const struct iom_replay *replay);
-uint32_t iom_replay_device_source(const struct iom_replay *replay, uint32_t index);
 struct iom_port *iom_replay_device_port(struct iom_replay *replay, uint32_t index);
 
 /// Carries out the attachments and synthetic maps at the start of the trace, into `image`, before the run.

@@ -324,17 +324,6 @@ bool replay_driver_timer(struct iom_replay *replay, iom_cycle now)
 
 // ---- ends --------------------------------------------------------------------------------------------
 
-static void add_part(struct iom_host_call_stats *stats, const iom_cycle *part)
-{
-    iom_histogram_add(&stats->call, part[IOM_HOST_PART_CALL]);
-    iom_histogram_add(&stats->table, part[IOM_HOST_PART_TABLE]);
-    iom_histogram_add(&stats->lock, part[IOM_HOST_PART_LOCK]);
-    iom_histogram_add(&stats->submit, part[IOM_HOST_PART_SUBMIT]);
-    iom_histogram_add(&stats->execute, part[IOM_HOST_PART_EXECUTE]);
-    iom_histogram_add(&stats->status, part[IOM_HOST_PART_STATUS]);
-    iom_histogram_add(&stats->poll, part[IOM_HOST_PART_POLL]);
-}
-
 static void report(struct iom_replay *replay, uint64_t first, uint64_t last, iom_cycle now)
 {
     const struct replay_driver *driver = &replay->driver;
@@ -349,7 +338,7 @@ static void end_call(struct iom_replay *replay, iom_cycle now)
     stats->submissions += driver->submissions;
     stats->commands += driver->commands;
     iom_histogram_add(&stats->time, now - driver->begun);
-    add_part(stats, driver->part);
+    iom_host_call_stats_add(stats, driver->part);
     driver->phase = REPLAY_CALL_NONE;
     if (driver->detached) {
         struct iom_flush_attachment *gone = find_attachment(driver, driver->source, driver->pasid);

@@ -54,6 +54,7 @@ static struct iom_flush_request request_of(const struct iom_replay *replay)
                                       .default_pasid = config->default_pasid,
                                       .page_selective = driver->registers.page_selective,
                                       .largest_pages_log2 = driver->registers.largest_pages_log2,
+                                      .page_commands = driver->registers.page_commands,
                                       .devices = config->policy.devices,
                                       .everything = driver->everything || config->policy.whole_domain,
                                       .leaf_only = !driver->everything && !config->policy.no_leaf_only,
@@ -85,7 +86,7 @@ static void put_command(struct iom_replay *replay, const uint64_t *words)
     struct replay_driver *driver = &replay->driver;
     uint32_t bytes = driver->registers.command_bytes;
     for (uint32_t i = 0; i < bytes / 8; i++)
-        put(replay, driver->base + (uint64_t)driver->head * bytes + i * 8, words[i], 8);
+        put(replay, driver->base + (uint64_t)driver->head * bytes + UINT64_C(8) * i, words[i], 8);
     driver->head = (driver->head + 1) % driver->slots;
 }
 

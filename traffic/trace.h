@@ -85,7 +85,6 @@ enum iom_trace_flag {
     /// DMA: the recorded IOMMU answered with a fault.
     IOM_TRACE_FAULTED = 1u << 6,
 };
-#define IOM_TRACE_KNOWN_FLAGS 0x7fu
 
 #define IOM_TRACE_NO_DEVICE UINT32_MAX ///< `device` of a record that concerns no (known) device
 #define IOM_TRACE_NO_CPU UINT16_MAX    ///< `cpu` of a record no processor caused, or not known

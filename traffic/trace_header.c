@@ -104,26 +104,6 @@ bool iom_trace_header_set_producer(struct iom_trace_header *header, const char *
     return true;
 }
 
-bool iom_trace_header_copy(struct iom_trace_header *to, const struct iom_trace_header *from)
-{
-    iom_trace_header_init(to);
-    to->clock = from->clock;
-    to->arch = from->arch;
-    to->tick_ps = from->tick_ps;
-    to->queue_depth = from->queue_depth;
-    to->records = from->records;
-    if (from->producer != NULL && !iom_trace_header_set_producer(to, from->producer))
-        return false;
-    for (unsigned list = 0; list < IOM_TRACE_LISTS; list++) {
-        for (uint32_t i = 0; i < from->list[list].count; i++) {
-            const struct iom_trace_entry *entry = &from->list[list].entry[i];
-            if (iom_trace_header_add(to, (enum iom_trace_list)list, entry->number, entry->text) == 0)
-                return false;
-        }
-    }
-    return true;
-}
-
 // ---------------------------------------------------------------------------------------------------
 // Writing
 

@@ -70,7 +70,6 @@ bool iom_trace_header_write(const struct iom_trace_header *header, const char *p
                             struct iom_output *output, struct iom_trace_error *error);
 /// Interprets one `key: value` line. NULL if good, else what was expected (static text).
 const char *iom_trace_header_line(struct iom_trace_header *header, const char *line);
-bool iom_trace_header_copy(struct iom_trace_header *to, const struct iom_trace_header *from);
 
 /// Longest text form of a record, with the line end and the terminating 0.
 #define IOM_RECORD_TEXT_BYTES 512u

@@ -94,7 +94,7 @@ class Run
 
   private:
     void play(const std::string &path, const std::vector<TargetVariant> &variants, Mode mode);
-    void observe(const Vector &vector, const VectorResult &result, const FileResult &so_far);
+    void observe(const VectorName &vector, const VectorResult &result, const FileResult &so_far);
     void print_file(const FileResult &result);
     void progress(const FileResult &so_far);
     void clear_progress();
@@ -135,7 +135,7 @@ void Run::progress(const FileResult &so_far)
     progress_shown_ = true;
 }
 
-void Run::observe(const Vector &vector, const VectorResult &result, const FileResult &so_far)
+void Run::observe(const VectorName &vector, const VectorResult &result, const FileResult &so_far)
 {
     if (result.status == Status::failed) {
         clear_progress();
@@ -174,7 +174,7 @@ void Run::print_file(const FileResult &result)
 
 void Run::play(const std::string &path, const std::vector<TargetVariant> &variants, Mode mode)
 {
-    const auto observer = [this](const Vector &vector, const VectorResult &result, const FileResult &so_far) {
+    const auto observer = [this](const VectorName &vector, const VectorResult &result, const FileResult &so_far) {
         observe(vector, result, so_far);
     };
     try {
@@ -232,11 +232,12 @@ int Run::list()
     for (const std::string &path : options_.files) {
         try {
             VectorFile file(path);
-            while (const std::optional<Vector> vector = file.next()) {
-                if (!matches_filter(vector->id, options_.filter))
+            while (const std::optional<AnyVector> vector = file.next()) {
+                const VectorName name = name_of(*vector);
+                if (!matches_filter(name.id, options_.filter))
                     continue;
-                std::cout << base_name(path) << ":" << vector->line << ": " << vector->id << ": "
-                          << vector->steps.size() << " steps\n";
+                std::cout << base_name(path) << ":" << name.line << ": " << name.id << ": " << name.steps
+                          << " steps\n";
                 listed++;
             }
         } catch (const std::runtime_error &problem) {

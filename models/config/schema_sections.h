@@ -66,6 +66,24 @@ template <class T> void add_cache_timing(Section<T> &s)
     s.integer("lookups_per_cycle", &T::lookups_per_cycle, {1, 64}, "look-ups/cycle", "Look-up ports.");
 }
 
+inline std::vector<Choice<Arbitration>> arbitrations()
+{
+    return {{Arbitration::round_robin, "round_robin"},
+            {Arbitration::fixed, "fixed"},
+            {Arbitration::tree, "tree"}};
+}
+
+// timing_schema.cpp: microarchitecture described to the cycle.
+Section<HopsSettings> hops_section();
+Section<AxiSettings> axi_section();
+Section<WalkTimingSettings> walk_timing_section();
+Section<MemoryChannelSettings> memory_channel_section();
+Section<RecordQueueSettings> record_queue_section();
+void add_serial_quirks(Section<QuirkSettings> &s);
+
+// riscv_schema.cpp
+Section<RiscvSettings> riscv_section();
+
 // software_schema.cpp: what the operating system and the devices do.
 Section<DriverSettings> driver_section();
 Section<DeviceSettings> device_section();

@@ -112,10 +112,44 @@ void check_ecap(const VtdSettings &vtd, CheckReport &report)
         report.conflict({"ecap", "coherent_walk"}, "ECAP.C (bit 0) contradicts coherent_walk");
 }
 
+bool is_vtd(const SystemConfig &config)
+{
+    return config.iommu.arch == Architecture::vtd;
+}
+
+/// The key that says how the driver sets up translation.
+std::string mode_key(const SystemConfig &config)
+{
+    return is_vtd(config) ? "vtd.mode" : "riscv.mode";
+}
+
+bool passes_through(const SystemConfig &config)
+{
+    return is_vtd(config) ? config.vtd.mode == VtdMode::pass_through
+                          : config.riscv.mode == RiscvMode::pass_through;
+}
+
+unsigned riscv_input_bits(const SystemConfig &config)
+{
+    const RiscvSettings &riscv = config.riscv;
+    switch (riscv.mode) {
+    case RiscvMode::first_stage:
+    case RiscvMode::nested:
+        return 12 + 9 * riscv.first_stage_levels - 1;
+    case RiscvMode::second_stage:
+        return 12 + 9 * riscv.second_stage_levels + 2;
+    case RiscvMode::pass_through:
+        break;
+    }
+    return config.iommu.address_width;
+}
+
 /// Bits of an address that a device may send in this mode. First-stage addresses are canonical, and
 /// a device's window lies in the lower half.
 unsigned input_bits(const SystemConfig &config)
 {
+    if (!is_vtd(config))
+        return riscv_input_bits(config);
     const VtdSettings &vtd = config.vtd;
     if (uses_first_stage(vtd.mode))
         return 12 + 9 * vtd.first_stage_levels - 1;
@@ -138,7 +172,7 @@ void check_window(const SystemConfig &config, const DeviceSettings &device, cons
         return;
     }
     const uint64_t last = generator.base_iova + (generator.window_bytes - 1);
-    if (generator.base_iova <= interrupt_last && last >= interrupt_first)
+    if (is_vtd(config) && generator.base_iova <= interrupt_last && last >= interrupt_first)
         report.conflict(keys, "the window " + hex(generator.base_iova) + ".." + hex(last) +
                                   " touches the interrupt addresses 0xfee00000..0xfeefffff");
 }
@@ -171,9 +205,70 @@ void check_identity(const SystemConfig &config, size_t index, const std::string 
             report.conflict({path + ".source_id", other_path + ".source_id"},
                             "same source id as " + other_path);
     }
-    if (device.domain == 0 && config.vtd.caching_mode)
+    if (device.domain == 0 && !is_vtd(config) && config.riscv.mode == RiscvMode::nested)
+        report.conflict({path + ".domain", "riscv.mode"},
+                        "domain 0 is what address spaces outside the guest have; use another");
+    if (device.domain == 0 && is_vtd(config) && config.vtd.caching_mode)
         report.conflict({path + ".domain", "vtd.caching_mode"},
                         "domain 0 is reserved by hardware in caching mode; use another");
+}
+
+void check_pasid(const SystemConfig &config, const DeviceSettings &device, const std::string &path,
+                 CheckReport &report)
+{
+    if (!device.pasid)
+        return;
+    if (is_vtd(config) && config.vtd.mode == VtdMode::legacy)
+        report.conflict({path + ".pasid", "vtd.mode"},
+                        "legacy mode has no PASIDs; choose a scalable vtd.mode or pasid: none");
+    const uint32_t bits = config.riscv.process_bits;
+    if (!is_vtd(config) && *device.pasid >> bits != 0)
+        report.conflict({path + ".pasid", "riscv.process_bits"},
+                        bits == 0
+                            ? "without process directories there are no PASIDs; set riscv.process_bits or "
+                              "pasid: none"
+                            : "process directories of " + number(bits) + " bits do not hold PASID " +
+                                  number(*device.pasid));
+}
+
+/// What the driver wants, against the features of the hardware.
+void check_riscv_driver(const SystemConfig &config, CheckReport &report)
+{
+    const RiscvSettings &riscv = config.riscv;
+    const RiscvFeatures &f = riscv.features;
+    const bool first = riscv.mode == RiscvMode::first_stage || riscv.mode == RiscvMode::nested;
+    const bool second = riscv.mode == RiscvMode::second_stage || riscv.mode == RiscvMode::nested;
+    bool ats = false;
+    for (const DeviceSettings &device : config.devices)
+        ats = ats || device.device_tlb.entries != 0;
+    if (is_vtd(config) || riscv.capabilities != 0)
+        return;
+    struct Need {
+        bool needed, has;
+        const char *key, *feature;
+    };
+    const Need needs[] = {
+        {first && riscv.first_stage_levels == 3, f.sv39, "first_stage_levels", "sv39"},
+        {first && riscv.first_stage_levels == 4, f.sv48, "first_stage_levels", "sv48"},
+        {first && riscv.first_stage_levels == 5, f.sv57, "first_stage_levels", "sv57"},
+        {second && riscv.second_stage_levels == 3, f.sv39x4, "second_stage_levels", "sv39x4"},
+        {second && riscv.second_stage_levels == 4, f.sv48x4, "second_stage_levels", "sv48x4"},
+        {second && riscv.second_stage_levels == 5, f.sv57x4, "second_stage_levels", "sv57x4"},
+        {riscv.process_bits == 8, f.pd8, "process_bits", "pd8"},
+        {riscv.process_bits == 17, f.pd17, "process_bits", "pd17"},
+        {riscv.process_bits == 20, f.pd20, "process_bits", "pd20"},
+        {riscv.process_bits != 0, !riscv.choices.no_process_contexts, "process_bits", ""},
+        {riscv.hardware_flags, f.amo_hwad, "hardware_flags", "amo_hwad"},
+    };
+    for (const Need &need : needs) {
+        const std::string feature =
+            *need.feature != 0 ? std::string("features.") + need.feature : "choices.no_process_contexts";
+        if (need.needed && !need.has)
+            report.conflict({std::string("riscv.") + need.key, "riscv." + feature},
+                            "the driver is set to use what riscv." + feature + " takes away");
+    }
+    if (ats && !f.ats)
+        report.conflict({"riscv.features.ats", "devices"}, "a device has a device TLB, which needs ats");
 }
 
 void check_device_tlb(const SystemConfig &config, const DeviceSettings &device, const std::string &path,
@@ -182,10 +277,10 @@ void check_device_tlb(const SystemConfig &config, const DeviceSettings &device, 
     if (device.device_tlb.entries == 0)
         return;
     const VtdSettings &vtd = config.vtd;
-    if (vtd.mode == VtdMode::pass_through)
-        report.conflict({path + ".device_tlb.entries", "vtd.mode"},
+    if (passes_through(config))
+        report.conflict({path + ".device_tlb.entries", mode_key(config)},
                         "pass-through answers no translation requests; remove the device TLB");
-    if (vtd.ecap != 0 && !has(vtd.ecap, EcapBit::dt))
+    if (is_vtd(config) && vtd.ecap != 0 && !has(vtd.ecap, EcapBit::dt))
         report.conflict({path + ".device_tlb.entries", "vtd.ecap"},
                         "ECAP.DT (bit 2) is clear, but the device has a device TLB");
 }
@@ -242,8 +337,8 @@ void check_workload_system(const SystemConfig &config, CheckReport &report)
     if (!config.trace.file.empty())
         report.conflict({"workload.threads", "trace.file"},
                         "a trace brings its own driver; set workload.threads: 0 or remove the trace");
-    if (config.vtd.mode == VtdMode::pass_through)
-        report.conflict({"workload.threads", "vtd.mode"}, "pass-through maps nothing");
+    if (passes_through(config))
+        report.conflict({"workload.threads", mode_key(config)}, "pass-through maps nothing");
     check_workload_device(config, report);
     check_workload_room(config, report);
 }
@@ -341,6 +436,26 @@ void check_generator(const GeneratorSettings &g, CheckReport &report)
                                                                number(g.outstanding));
 }
 
+void check_link(const LinkSettings &link, CheckReport &report)
+{
+    const UpstreamCredits &up = link.upstream;
+    const DownstreamCredits &down = link.downstream;
+    const std::pair<const char *, uint32_t> credits[] = {
+        {"upstream.posted_header_credits", up.posted_header_credits},
+        {"upstream.posted_data_credits", up.posted_data_credits},
+        {"upstream.non_posted_header_credits", up.non_posted_header_credits},
+        {"downstream.posted_header_credits", down.posted_header_credits},
+        {"downstream.posted_data_credits", down.posted_data_credits},
+        {"downstream.completion_header_credits", down.completion_header_credits},
+        {"downstream.completion_data_credits", down.completion_data_credits},
+    };
+    for (const auto &[key, value] : credits) {
+        if (value != 0 && link.bytes_per_cycle == 0)
+            report.conflict({key, "bytes_per_cycle"},
+                            "a link without width has no flow control; set bytes_per_cycle");
+    }
+}
+
 void check_trace(const TraceSettings &trace, CheckReport &report)
 {
     const bool scaled = trace.mode == TraceMode::scaled_time;
@@ -374,10 +489,9 @@ void check_system(const SystemConfig &config, CheckReport &report)
         check_identity(config, i, path, report);
         check_window(config, device, path, report);
         check_device_tlb(config, device, path, report);
-        if (device.pasid && config.vtd.mode == VtdMode::legacy)
-            report.conflict({path + ".pasid", "vtd.mode"},
-                            "legacy mode has no PASIDs; choose a scalable vtd.mode or pasid: none");
+        check_pasid(config, device, path, report);
     }
+    check_riscv_driver(config, report);
     check_workload_system(config, report);
 }
 

@@ -19,11 +19,13 @@
 #include <vector>
 
 #include "core/cache.h"
+#include "models/config/riscv_settings.h"
+#include "models/config/timing_settings.h"
 
 namespace iommu_sim
 {
 
-enum class Architecture { vtd };
+enum class Architecture { vtd, riscv };
 
 /// How the look-up stage reaches its caches (shared architecture, rule 3).
 enum class Wiring {
@@ -33,8 +35,6 @@ enum class Wiring {
 
 /// How the driver model sets up VT-d translation for the devices.
 enum class VtdMode { legacy, scalable_first_stage, scalable_second_stage, scalable_nested, pass_through };
-
-enum class Arbitration { round_robin, fixed };
 
 /// Which identifier an IOTLB entry is tagged by.
 enum class IotlbTag { domain, source };
@@ -93,6 +93,7 @@ struct FrontendSettings {
     uint32_t lookups_per_cycle = 1;
     Arbitration arbitration = Arbitration::round_robin;
     bool pcie_ordering = true;
+    bool serial = false; ///< one request in service at a time
     uint32_t latency_cycles = 1;
 };
 
@@ -156,6 +157,9 @@ struct CommandQueueSettings {
     uint32_t decode_cycles = 1;
     uint32_t max_in_flight = 4;
     bool in_order = false;
+    bool one_at_a_time = false;
+    uint32_t fetch_gap_cycles = 0;
+    uint32_t status_write_cycles = 0;
 };
 
 struct MissTableSettings {
@@ -169,6 +173,7 @@ struct WalkerSettings {
     uint32_t walkers = 8;
     uint32_t queue_depth = 16;
     uint32_t step_cycles = 1;
+    WalkTimingSettings timing;
 };
 
 struct LlcSettings : CacheGeometry {
@@ -187,6 +192,22 @@ struct MemorySettings {
     uint64_t base = 0;                       ///< lowest address of RAM
     uint64_t size_bytes = UINT64_C(1) << 36; ///< of RAM; key `memory.size`
     LlcSettings llc;
+    MemoryChannelSettings channels;
+};
+
+/// Flow-control credits of a link, 0 = infinite. Data credits are units of 16 bytes. (Non-posted requests
+/// with data are not among the traffic.)
+struct UpstreamCredits {
+    uint32_t posted_header_credits = 0;
+    uint32_t posted_data_credits = 0;
+    uint32_t non_posted_header_credits = 0;
+};
+
+struct DownstreamCredits {
+    uint32_t posted_header_credits = 0;
+    uint32_t posted_data_credits = 0;
+    uint32_t completion_header_credits = 0;
+    uint32_t completion_data_credits = 0;
 };
 
 struct LinkSettings {
@@ -194,6 +215,8 @@ struct LinkSettings {
     uint32_t return_latency_cycles = 100;
     uint32_t bytes_per_cycle = 0; ///< of each direction; 0 = unlimited, no link unit
     uint32_t header_bytes = 24;   ///< of a packet
+    UpstreamCredits upstream;     ///< receive buffers of the IOMMU
+    DownstreamCredits downstream; ///< receive buffers of the device
 };
 
 /// What the driver leaves out or does in the wrong order (broken drivers for the hazard tracker).
@@ -314,7 +337,7 @@ struct CacheQuirks {
 };
 
 /// Broken hardware, for the hazard tracker.
-struct QuirkSettings {
+struct QuirkSettings : SerialQuirks {
     bool squash_walks = true;
     CacheQuirks iotlb, context_cache, pasid_cache;
 };
@@ -344,12 +367,16 @@ struct SystemConfig {
     RunSettings run;
     IommuSettings iommu;
     VtdSettings vtd;
+    RiscvSettings riscv;
     FrontendSettings frontend;
+    AxiSettings axi;
+    HopsSettings hops;
     IotlbSettings iotlb;
     CacheSettings context_cache{32, 4};
     CacheSettings pasid_cache{32, 4};
     PscSettings psc;
     CommandQueueSettings command_queue;
+    RecordQueueSettings record_queue;
     MissTableSettings miss_table;
     WalkerSettings walker;
     MemorySettings memory;

@@ -60,11 +60,11 @@ Section<RunSettings> run_section()
 Section<IommuSettings> iommu_section()
 {
     Section<IommuSettings> s;
-    s.choice("arch", &IommuSettings::arch, {{Architecture::vtd, "vtd"}}, "Programming interface.",
-             {"smmuv3", "amdvi", "riscv", "virtio"});
+    s.choice("arch", &IommuSettings::arch, {{Architecture::vtd, "vtd"}, {Architecture::riscv, "riscv"}},
+             "Programming interface.", {"smmuv3", "amdvi", "virtio"});
     s.choice("wiring", &IommuSettings::wiring, {{Wiring::fused, "fused"}, {Wiring::chained, "chained"}},
              "fused: one look-up stage probes all caches; chained: each cache is a unit of its own.");
-    s.integer("address_width", &IommuSettings::address_width, {39, 52}, "bits",
+    s.integer("address_width", &IommuSettings::address_width, {39, 56}, "bits",
               "Width of a host physical address.");
     s.integer("hop_cycles", &IommuSettings::hop_cycles, {1, 1000000}, "cycles",
               "Latency of the connections between the units of the IOMMU, and from them to memory.");
@@ -105,11 +105,16 @@ Section<FrontendSettings> frontend_section()
               "Credits of each device port.");
     s.integer("lookups_per_cycle", &FrontendSettings::lookups_per_cycle, {1, 64}, "requests/cycle",
               "Requests that may enter look-up in one cycle.");
-    s.choice("arbitration", &FrontendSettings::arbitration,
-             {{Arbitration::round_robin, "round_robin"}, {Arbitration::fixed, "fixed"}},
-             "Between ports: round_robin, or fixed priority in port order.");
+    s.choice(
+        "arbitration", &FrontendSettings::arbitration, arbitrations(),
+        "Between ports: round_robin, fixed priority in port order (a port that never rests starves those "
+        "behind it), or a tree of two-way decisions (core/arbiter.h).");
     s.boolean("pcie_ordering", &FrontendSettings::pcie_ordering,
               "Apply the PCIe ordering rules to each port.");
+    s.boolean(
+        "serial", &FrontendSettings::serial,
+        "One request in service at a time, all look-ups in one cycle (core/stage.h); needs axi.beat_bytes "
+        "and wiring fused.");
     s.integer("latency_cycles", &FrontendSettings::latency_cycles, {0, latency_max}, "cycles",
               "From arrival at a port to arbitration.");
     return s;
@@ -163,6 +168,12 @@ Section<CommandQueueSettings> command_queue_section()
               "Invalidations carried out at the same time.");
     s.boolean("in_order", &CommandQueueSettings::in_order,
               "A command begins when the one before has ended; false: only waits order them.");
+    s.boolean("one_at_a_time", &CommandQueueSettings::one_at_a_time,
+              "A command is read from memory when the one before has ended.");
+    s.integer("fetch_gap_cycles", &CommandQueueSettings::fetch_gap_cycles, {0, latency_max}, "cycles",
+              "one_at_a_time: from the end of a command to the read of the next.");
+    s.integer("status_write_cycles", &CommandQueueSettings::status_write_cycles, {0, latency_max}, "cycles",
+              "From the end of what a wait waits for to the departure of its status write.");
     s.check([](const CommandQueueSettings &queue, CheckReport &report) {
         if (!iom_is_power_of_two(queue.size_bytes))
             report.conflict({"size"},
@@ -179,6 +190,8 @@ Section<WalkerSettings> walker_section()
               "Walks that can wait for a walker.");
     s.integer("step_cycles", &WalkerSettings::step_cycles, {0, latency_max}, "cycles",
               "Work of a walker per table entry, besides the memory read.");
+    s.section("timing", &WalkerSettings::timing, walk_timing_section(),
+              "Hardware whose last steps cost something else.");
     return s;
 }
 
@@ -206,6 +219,41 @@ Section<MemorySettings> memory_section()
     s.size("size", &MemorySettings::size_bytes, {1 << 20, UINT64_C(1) << 52}, "Size of RAM.");
     s.section("llc", &MemorySettings::llc, llc_section(),
               "Last-level cache used by table reads; entries are lines of 64 bytes.");
+    s.section("channels", &MemorySettings::channels, memory_channel_section(),
+              "A port with channels for addresses, read data, write data and responses, as AXI has it.");
+    return s;
+}
+
+// PCI Express Base Specification 6.0, 2.6.1: the largest advertisement, of data with scaled flow control, is
+// 32752.
+constexpr uint64_t most_credits = 32752;
+
+Section<UpstreamCredits> upstream_section()
+{
+    using C = UpstreamCredits;
+    Section<C> s;
+    s.integer("posted_header_credits", &C::posted_header_credits, {0, most_credits}, "packets",
+              "Writes, page requests and completions of invalidations the IOMMU can buffer; 0 = infinite.");
+    s.integer("posted_data_credits", &C::posted_data_credits, {0, most_credits}, "16 bytes",
+              "Data of them; 0 = infinite. A longer write than that fills the buffer.");
+    s.integer("non_posted_header_credits", &C::non_posted_header_credits, {0, most_credits}, "packets",
+              "Reads and translation requests the IOMMU can buffer; 0 = infinite.");
+    return s;
+}
+
+Section<DownstreamCredits> downstream_section()
+{
+    using C = DownstreamCredits;
+    Section<C> s;
+    s.integer("posted_header_credits", &C::posted_header_credits, {0, most_credits}, "packets",
+              "Invalidation requests and page responses a device can buffer; 0 = infinite.");
+    s.integer("posted_data_credits", &C::posted_data_credits, {0, most_credits}, "16 bytes",
+              "Data of them; an invalidation request has 8 bytes. 0 = infinite.");
+    s.integer("completion_header_credits", &C::completion_header_credits, {0, most_credits}, "packets",
+              "Answers to reads and translation requests a device can buffer; 0 = infinite, as endpoints "
+              "have to have it.");
+    s.integer("completion_data_credits", &C::completion_data_credits, {0, most_credits}, "16 bytes",
+              "Data of them; 0 = infinite. A longer answer than that fills the buffer.");
     return s;
 }
 
@@ -221,6 +269,11 @@ Section<LinkSettings> link_section()
         "Width of each direction; 0 = unlimited. With a width each device has a link unit, one cycle away.");
     s.integer("header_bytes", &LinkSettings::header_bytes, {0, 4096}, "bytes",
               "Header, framing and checksums of a packet.");
+    s.section("upstream", &LinkSettings::upstream, upstream_section(),
+              "Flow-control credits towards the IOMMU (docs/units/link.md).");
+    s.section("downstream", &LinkSettings::downstream, downstream_section(),
+              "Flow-control credits towards a device.");
+    s.check(check_link);
     return s;
 }
 
@@ -262,6 +315,7 @@ Section<QuirkSettings> quirks_section()
     s.section("iotlb", &QuirkSettings::iotlb, cache, "The IOTLB.");
     s.section("context_cache", &QuirkSettings::context_cache, cache, "The context cache.");
     s.section("pasid_cache", &QuirkSettings::pasid_cache, cache, "The PASID cache.");
+    add_serial_quirks(s);
     return s;
 }
 
@@ -277,13 +331,21 @@ std::shared_ptr<const SectionSchema> make_system_schema()
     s.section("run", &C::run, run_section(), "Length and seed of a run.");
     s.section("iommu", &C::iommu, iommu_section(), "The IOMMU as a whole.");
     s.section("vtd", &C::vtd, vtd_section(), "Intel VT-d; used when iommu.arch is vtd.");
+    s.section("riscv", &C::riscv, riscv_section(), "RISC-V IOMMU; used when iommu.arch is riscv.");
     s.section("frontend", &C::frontend, frontend_section(), "Device ports and arbitration.");
+    s.section("axi", &C::axi, axi_section(), "AXI port in front of the IOMMU.");
+    s.section(
+        "hops", &C::hops, hops_section(),
+        "Latency of each connection, for hardware that is described to the cycle. Those that take none must "
+        "form no loop.");
     s.section("iotlb", &C::iotlb, iotlb_section(), "Cache of finished translations.");
     s.section("context_cache", &C::context_cache, cache_section(), "Cache of context entries.");
     s.section("pasid_cache", &C::pasid_cache, cache_section(), "Cache of PASID-table entries.");
     s.section("psc", &C::psc, psc_section(), "Paging-structure caches: upper levels of the page tables.");
     s.section("command_queue", &C::command_queue, command_queue_section(),
               "Queue of invalidation commands: fetch and execution.");
+    s.section("record_queue", &C::record_queue, record_queue_section(),
+              "Records of faults and page requests in memory, where the architecture has them.");
     s.section("miss_table", &C::miss_table, miss_table_section(),
               "Misses in flight; merges those of one page.");
     s.section("walker", &C::walker, walker_section(), "Page walkers.");

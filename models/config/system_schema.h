@@ -19,6 +19,7 @@ void check_vtd(const VtdSettings &vtd, CheckReport &report);
 void check_generator(const GeneratorSettings &generator, CheckReport &report);
 void check_driver(const DriverSettings &driver, CheckReport &report);
 void check_workload(const WorkloadSettings &workload, CheckReport &report);
+void check_link(const LinkSettings &link, CheckReport &report);
 void check_trace(const TraceSettings &trace, CheckReport &report);
 void check_system(const SystemConfig &config, CheckReport &report);
 

@@ -262,13 +262,14 @@ class Processor : public sc_core::sc_module
     {
         constexpr uint32_t done = 0x600d;
         driver_.replace_page(iova, spare_page);
-        sc_time begin = sc_core::sc_time_stamp();
+        const sc_time::value_type begin = sc_core::sc_time_stamp().value();
         write(driver_.invalidate_page(iova, done));
         for (uint32_t status = 0; status != done; sc_core::wait(sc_time(10, sc_core::SC_NS)))
             std::memcpy(&status, &dram_.bytes[status_word], sizeof status);
+        const sc_time::value_type end = sc_core::sc_time_stamp().value();
         std::printf("%-12s page replaced, invalidation took %s\n",
-                    sc_core::sc_time_stamp().to_string().c_str(),
-                    (sc_core::sc_time_stamp() - begin).to_string().c_str());
+                    sc_time::from_value(end).to_string().c_str(),
+                    sc_time::from_value(end - begin).to_string().c_str());
         replaced.notify(sc_time(1, sc_core::SC_NS));
     }
     void write(iom_register_write step)
@@ -425,6 +426,16 @@ iom_device_tlb_config device_tlb_config()
     return config;
 }
 
+// Faults of one front end, events of command queue and fan-out.
+iom_register_unit_config register_config(const iom_arch &arch)
+{
+    iom_register_unit_config config{};
+    config.arch = &arch;
+    config.fault_inputs = 1;
+    config.event_inputs = 2;
+    return config;
+}
+
 iom_command_queue_config command_queue_config(const iom_arch &arch)
 {
     iom_command_queue_config config{};
@@ -482,7 +493,7 @@ int run()
 
     iommu_sim::FrontendModule frontend("frontend", frontend_config(driver.arch), IOM_TAG_BY_DOMAIN, tick_ps);
     iommu_sim::WalkerModule walker("walker", walker_config(driver.arch), tick_ps);
-    iommu_sim::RegisterModule registers("registers", {&driver.arch, 1, 2, nullptr}, tick_ps);
+    iommu_sim::RegisterModule registers("registers", register_config(driver.arch), tick_ps);
     iommu_sim::CommandQueueModule queue("queue", command_queue_config(driver.arch), tick_ps);
     iommu_sim::FanoutModule fanout("fanout", fanout_config(), tick_ps);
     iommu_sim::DeviceTlbModule device_tlb("device_tlb", device_tlb_config(), tick_ps);

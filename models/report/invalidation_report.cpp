@@ -101,7 +101,8 @@ std::string device_tlb_section(const Measures &m)
     table.add_row({"look-ups", format_count(tlb.lookups), ""});
     table.add_row({"hits", format_count(tlb.hits), format_percent(tlb.hits, tlb.lookups)});
     table.add_row({"translation requests", format_count(tlb.misses),
-                   "answered after " + mean(tlb.latency, tlb.latency.count) + " cycles on average"});
+                   "answered after " + mean(tlb.translation_latency, tlb.translation_latency.count) +
+                       " cycles on average"});
     if (tlb.merged != 0)
         table.add_row({"joined one", format_count(tlb.merged), ""});
     if (tlb.refused != 0)
@@ -111,7 +112,7 @@ std::string device_tlb_section(const Measures &m)
 
 std::string invalidation_section(const Measures &m)
 {
-    if (m.queue.commands == 0 && m.invalidation.invalidations == 0)
+    if (m.queue.commands == 0 && m.fanout.invalidations == 0)
         return "";
     TextTable counts({{"", Align::left}, {"", Align::right}, {"", Align::left}});
     const auto row = [&](const char *label, uint64_t count, const std::string &remark) {
@@ -128,28 +129,28 @@ std::string invalidation_section(const Measures &m)
     row("invalidation commands", commands, per_unmap);
     row("  for device TLBs", m.queue.device_invalidations, "");
     row("waits", m.queue.waits, "");
-    row("entries removed", m.invalidation.removed, "of the IOMMU's caches");
-    row("  of device TLBs", m.invalidation.device_removed, "");
-    row("flushes of a full flush queue", m.host.flushes_full, "");
-    row("flushes by the timer", m.host.flushes_timer, "");
-    row("look-ups stalled", m.invalidation.blocked_cycles,
-        "cycles, " + format_percent(m.invalidation.blocked_cycles, m.cycles) + " of the time");
-    row("requests that started over", m.invalidation.restarts, "");
+    row("entries removed", m.fanout.removed, "of the IOMMU's caches");
+    row("  of device TLBs", m.fanout.device_removed, "");
+    row("flushes of a full flush queue", m.host.queue_flushes_full, "");
+    row("flushes by the timer", m.host.queue_flushes_timer, "");
+    row("look-ups stalled", m.stages.blocked_cycles,
+        "cycles, " + format_percent(m.stages.blocked_cycles, m.cycles) + " of the time");
+    row("requests that started over", m.stages.restarts, "");
     row("commands refused", m.queue.errors, "");
-    row("devices that did not answer in time", m.invalidation.timeouts, "times");
+    row("devices that did not answer in time", m.fanout.timeouts, "times");
     TextTable times = latency_table("cycles");
-    latency_row(times, "doorbell to decoded", m.queue.fetch);
-    latency_row(times, "held back in the queue", m.queue.hold);
-    latency_row(times, "carrying out an invalidation", m.queue.execute);
-    latency_row(times, "  in the IOMMU's caches", m.invalidation.latency);
-    latency_row(times, "  way to a device and back", m.invalidation.device_latency);
-    latency_row(times, "wait, decoded to completed", m.queue.wait);
-    latency_row(times, "  draining older DMA", m.queue.drain);
-    latency_row(times, "  writing the status", m.queue.status);
+    latency_row(times, "doorbell to decoded", m.queue.fetch_latency);
+    latency_row(times, "held back in the queue", m.queue.hold_latency);
+    latency_row(times, "carrying out an invalidation", m.queue.execute_latency);
+    latency_row(times, "  in the IOMMU's caches", m.fanout.invalidate_latency);
+    latency_row(times, "  way to a device and back", m.fanout.device_latency);
+    latency_row(times, "wait, decoded to completed", m.queue.wait_latency);
+    latency_row(times, "  draining older DMA", m.queue.wait_drain_latency);
+    latency_row(times, "  writing the status", m.queue.wait_status_latency);
     latency_row(times, "range held in a flush queue", m.host.held_back);
-    latency_row(times, "mapping gone to unmap reported", m.tracker.window);
-    latency_row(times, "mapping gone to last copy removed", m.tracker.unprotected);
-    latency_row(times, "stale use after mapping gone", m.tracker.use_age);
+    latency_row(times, "mapping gone to unmap reported", m.tracker.window_length);
+    latency_row(times, "mapping gone to last copy removed", m.tracker.unprotected_time);
+    latency_row(times, "stale use after mapping gone", m.tracker.window_use_age);
     return heading("Invalidation") + counts.text(indent) + "\n" + times.text(indent);
 }
 

@@ -6,7 +6,7 @@
 // Roles are the statistics groups: the front end counts every request that enters the IOMMU and its whole
 // latency, whatever stages it passes behind it; a cache is found by the name of its group, be it part of
 // the front end (fused) or a unit of its own (chained). Devices and a replayed trace are one source of
-// requests.
+// requests. A role's sums lie in the struct that its units count in.
 //
 // Also here: the derived values (rates, ratios, shares), each declared once with name, unit and meaning;
 // the result file, the report and docs/statistics.md take them from derived_values().
@@ -19,17 +19,20 @@
 #include <string>
 #include <vector>
 
+#include "core/command_queue.h"
+#include "core/device_tlb.h"
+#include "core/fanout.h"
+#include "core/memory.h"
+#include "core/psc.h"
+#include "core/register_unit.h"
+#include "core/stage.h"
+#include "core/tracker_report.h"
+#include "core/walker.h"
 #include "models/session.h"
 #include "traffic/host.h"
 
 namespace iommu_sim
 {
-
-/// One of context cache, PASID cache, IOTLB (iom_lookup_stats).
-struct LookupMeasures {
-    uint64_t lookups = 0, hits = 0, misses = 0, merged = 0, insufficient = 0;
-    uint64_t fills = 0, evictions = 0, invalidated = 0;
-};
 
 /// One device, or the devices of a replayed trace.
 struct SourceMeasures {
@@ -56,28 +59,15 @@ struct Measures {
     std::vector<SourceMeasures> sources;
     SourceMeasures traffic; ///< all sources together
 
-    uint64_t requests = 0; ///< taken up by the IOMMU
-    uint64_t translated = 0, bypassed = 0, interrupts = 0, denied = 0, faults = 0;
-    uint64_t walked = 0, stalls = 0, replays = 0, order_waits = 0, exit_waits = 0, most_walks = 0;
-    uint64_t faults_recorded = 0, faults_dropped = 0;
+    iom_stage_stats frontend{}; ///< counts each request once
+    iom_stage_stats stages{};   ///< the front end and the stages chained behind it
     std::array<uint64_t, IOM_PART_COUNT> part_cycles{};
-    iom_histogram latency{}, hit_latency{}, miss_latency{};
-
-    LookupMeasures iotlb, context_cache, pasid_cache;
-    struct {
-        uint64_t lookups = 0, misses = 0, fills = 0, evictions = 0;
-        std::array<uint64_t, IOM_PSC_LEVELS> hits{}; ///< by level, 2 to 5 used
-    } psc;
-    struct {
-        uint64_t walks = 0, context_walks = 0, pasid_walks = 0, page_walks = 0;
-        uint64_t table_reads = 0, table_updates = 0, access_errors = 0, busy_cycles = 0, most_busy = 0;
-        uint64_t walkers = 0; ///< of the configuration
-        iom_histogram latency{}, reads_per_walk{};
-    } walker;
-    struct {
-        uint64_t dma_reads = 0, dma_writes = 0, dma_bytes = 0, table_reads = 0, table_writes = 0;
-        uint64_t llc_hits = 0, llc_misses = 0, errors = 0, busy_cycles = 0, most_outstanding = 0;
-    } memory;
+    iom_register_stats registers{};
+    iom_lookup_stats iotlb{}, context_cache{}, pasid_cache{};
+    iom_psc_stats psc{};
+    iom_walker_stats walker{};
+    uint64_t walkers = 0; ///< of the configuration
+    iom_memory_stats memory{};
 
     struct Link {
         std::string name;
@@ -86,26 +76,11 @@ struct Measures {
     std::vector<Link> links;
 
     std::vector<CallMeasures> calls; ///< kinds that were called
-    struct {
-        uint64_t commands = 0, invalidations = 0, device_invalidations = 0, waits = 0, errors = 0;
-        iom_histogram fetch{}, hold{}, execute{}, wait{}, drain{}, status{};
-    } queue;
-    struct {
-        uint64_t invalidations = 0, device_invalidations = 0, removed = 0, device_removed = 0, timeouts = 0;
-        uint64_t blocked_cycles = 0, restarts = 0;
-        iom_histogram latency{}, device_latency{};
-    } invalidation;
-    struct {
-        uint64_t lookups = 0, hits = 0, misses = 0, merged = 0, fills = 0, evictions = 0, refused = 0;
-        iom_histogram latency{};
-    } device_tlb;
-    struct {
-        uint64_t submissions = 0, commands = 0, queued = 0, flushes_full = 0, flushes_timer = 0;
-        iom_histogram held_back{};
-    } host;
-    struct {
-        iom_histogram window{}, unprotected{}, use_age{};
-    } tracker;
+    iom_command_queue_stats queue{};
+    iom_fanout_stats fanout{};
+    iom_device_tlb_stats device_tlb{};
+    iom_host_stats host{};
+    iom_tracker_stats tracker{};
 
     double seconds() const;
     double ns(double cycles_count) const;

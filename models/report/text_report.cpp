@@ -4,6 +4,7 @@
 #include "models/report/text_report.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "models/report/invalidation_report.h"
 #include "models/report/measures.h"
@@ -94,6 +95,31 @@ const char *mode_text(VtdMode mode)
     return "";
 }
 
+std::string riscv_text(const RiscvSettings &riscv)
+{
+    const std::string first = "first stage (Sv" + std::to_string(12 + 9 * riscv.first_stage_levels) + ")";
+    const std::string second =
+        "second stage (Sv" + std::to_string(12 + 9 * riscv.second_stage_levels) + "x4)";
+    switch (riscv.mode) {
+    case RiscvMode::first_stage:
+        return first;
+    case RiscvMode::second_stage:
+        return second;
+    case RiscvMode::nested:
+        return "nested, " + first + " and " + second;
+    case RiscvMode::pass_through:
+        break;
+    }
+    return "pass-through";
+}
+
+std::string architecture_text(const SystemConfig &config)
+{
+    if (config.iommu.arch == Architecture::riscv)
+        return "RISC-V IOMMU, " + riscv_text(config.riscv);
+    return std::string("Intel VT-d, ") + mode_text(config.vtd.mode);
+}
+
 /// Writes one report.
 class Report
 {
@@ -127,7 +153,7 @@ class Report
         text_ += "\n" + words + "\n";
     }
     void latency_row(TextTable &table, const std::string &label, const iom_histogram &histogram) const;
-    void cache_row(TextTable &table, const std::string &label, const LookupMeasures &cache) const;
+    void cache_row(TextTable &table, const std::string &label, const iom_lookup_stats &cache) const;
     std::string cycles_and_time(uint64_t cycles) const
     {
         return plural(cycles, "cycle") + " (" + format_time(measures_.ns(as_double(cycles))) + ")";
@@ -157,7 +183,7 @@ void Report::title()
     text_ += "\n";
     if (!config_.description.empty())
         text_ += wrapped(config_.description, indent);
-    text_ += std::string(indent, ' ') + "Intel VT-d, " + mode_text(config_.vtd.mode) + ", " +
+    text_ += std::string(indent, ' ') + architecture_text(config_) + ", " +
              (config_.iommu.wiring == Wiring::fused ? "fused" : "chained") + " look-ups; " + kernel_ +
              " kernel; 1 cycle = " + tick_text() + "\n";
     if (const iom_trace_header *header = system_.trace_header()) {
@@ -263,7 +289,7 @@ void Report::latency_row(TextTable &table, const std::string &label, const iom_h
 
 void Report::latency()
 {
-    if (measures_.latency.count == 0)
+    if (measures_.frontend.latency.count == 0)
         return;
     heading(cycles_are_ns() ? "Latency (1 cycle = 1 ns)" : "Latency");
     TextTable table({{"", Align::left},
@@ -276,9 +302,9 @@ void Report::latency()
                      {"p99.9", Align::right},
                      {"max", Align::right},
                      {"count", Align::right}});
-    latency_row(table, "translation in the IOMMU", measures_.latency);
-    latency_row(table, "  without a walk", measures_.hit_latency);
-    latency_row(table, "  waiting for a walk", measures_.miss_latency);
+    latency_row(table, "translation in the IOMMU", measures_.frontend.latency);
+    latency_row(table, "  without a walk", measures_.frontend.hit_latency);
+    latency_row(table, "  waiting for a walk", measures_.frontend.miss_latency);
     latency_row(table, "DMA at the device", measures_.traffic.latency);
     latency_row(table, "I/O operation", measures_.traffic.operation_latency);
     text_ += table.text(indent);
@@ -287,7 +313,7 @@ void Report::latency()
 void Report::where_time_goes()
 {
     const uint64_t total = measures_.part_total();
-    const uint64_t requests = measures_.latency.count;
+    const uint64_t requests = measures_.frontend.latency.count;
     if (total == 0 || requests == 0)
         return;
     heading("Where the time of a translation goes");
@@ -309,7 +335,7 @@ void Report::where_time_goes()
     text_ += table.text(indent);
 }
 
-void Report::cache_row(TextTable &table, const std::string &label, const LookupMeasures &cache) const
+void Report::cache_row(TextTable &table, const std::string &label, const iom_lookup_stats &cache) const
 {
     if (cache.lookups == 0)
         return;
@@ -342,9 +368,9 @@ void Report::caches()
     cache_row(table, name("context cache", config_.context_cache), measures_.context_cache);
     cache_row(table, name("PASID cache", config_.pasid_cache), measures_.pasid_cache);
     text_ += table.text(indent);
-    if (measures_.stalls != 0)
-        text_ += std::string(indent, ' ') +
-                 "a request found the miss table full and waited: " + plural(measures_.stalls, "time") + "\n";
+    if (measures_.stages.stalls != 0)
+        text_ += std::string(indent, ' ') + "a request found the miss table full and waited: " +
+                 plural(measures_.stages.stalls, "time") + "\n";
 }
 
 void Report::paging_structure_caches()
@@ -355,10 +381,12 @@ void Report::paging_structure_caches()
     heading("Paging-structure caches");
     TextTable table(
         {{"a walk of tables began", Align::left}, {"times", Align::right}, {"share", Align::right}});
-    for (size_t level = 2; level < psc.hits.size(); level++) {
-        if (psc.hits[level] != 0)
-            table.add_row({"below a level-" + std::to_string(level) + " entry", format_count(psc.hits[level]),
-                           format_percent(psc.hits[level], psc.lookups)});
+    const std::pair<const char *, uint64_t> levels[] = {
+        {"2", psc.hits_level2}, {"3", psc.hits_level3}, {"4", psc.hits_level4}, {"5", psc.hits_level5}};
+    for (const auto &[level, hits] : levels) {
+        if (hits != 0)
+            table.add_row({std::string("below a level-") + level + " entry", format_count(hits),
+                           format_percent(hits, psc.lookups)});
     }
     if (psc.misses != 0)
         table.add_row({"at the root", format_count(psc.misses), format_percent(psc.misses, psc.lookups)});
@@ -373,7 +401,8 @@ void Report::walks()
     heading("Walks");
     TextTable table({{"", Align::left}, {"", Align::right}, {"", Align::left}});
     const auto per_1000 = [&](uint64_t count) {
-        return format_fixed(as_double(count) * 1000 / as_double(std::max<uint64_t>(measures_.requests, 1)),
+        return format_fixed(as_double(count) * 1000 /
+                                as_double(std::max<uint64_t>(measures_.frontend.requests, 1)),
                             1) +
                " per 1000 requests";
     };
@@ -389,16 +418,17 @@ void Report::walks()
         table.add_row({"accessed/dirty updates", format_count(walker.table_updates), ""});
     if (walker.access_errors != 0)
         table.add_row({"table reads unanswered", format_count(walker.access_errors), ""});
-    if (walker.latency.count != 0) {
-        const double mean = *histogram_mean(walker.latency);
+    if (walker.walk_latency.count != 0) {
+        const double mean = *histogram_mean(walker.walk_latency);
         table.add_row({"page walk latency", format_fixed(mean, 1),
                        "cycles, " + format_time(measures_.ns(mean)) + "; p99 " +
-                           format_count(iom_histogram_quantile(&walker.latency, 990000)) + " cycles"});
+                           format_count(iom_histogram_quantile(&walker.walk_latency, 990000)) + " cycles"});
     }
     if (measures_.cycles != 0)
-        table.add_row(
-            {"walkers busy", format_fixed(as_double(walker.busy_cycles) / as_double(measures_.cycles), 2),
-             "of " + std::to_string(walker.walkers) + " on average, most " + format_count(walker.most_busy)});
+        table.add_row({"walkers busy",
+                       format_fixed(as_double(walker.busy_cycles) / as_double(measures_.cycles), 2),
+                       "of " + std::to_string(measures_.walkers) + " on average, most " +
+                           format_count(walker.most_busy)});
     text_ += table.text(indent);
 }
 
@@ -447,7 +477,7 @@ void Report::links()
 
 void Report::faults()
 {
-    if (measures_.faults + measures_.traffic.memory_errors + measures_.denied == 0)
+    if (measures_.frontend.faults + measures_.traffic.memory_errors + measures_.frontend.denied == 0)
         return;
     heading("Faults");
     TextTable table({{"", Align::left}, {"", Align::right}, {"", Align::left}});
@@ -455,10 +485,11 @@ void Report::faults()
         if (count != 0)
             table.add_row({label, format_count(count), remark});
     };
-    row("requests refused", measures_.faults, format_percent(measures_.faults, measures_.latency.count));
-    row("translations denied", measures_.denied);
-    row("put into fault records", measures_.faults_recorded);
-    row("lost, no record free", measures_.faults_dropped);
+    row("requests refused", measures_.frontend.faults,
+        format_percent(measures_.frontend.faults, measures_.frontend.latency.count));
+    row("translations denied", measures_.frontend.denied);
+    row("put into fault records", measures_.registers.faults_recorded);
+    row("lost, no record free", measures_.registers.faults_dropped);
     row("DMA without an answer from memory", measures_.traffic.memory_errors);
     text_ += table.text(indent);
 }

@@ -16,7 +16,14 @@ namespace
 {
 
 // Memory ports, in the order in which the memory unit numbers its inputs.
-enum MemoryInput : uint32_t { memory_dma, memory_table, memory_host, memory_queue, memory_inputs };
+enum MemoryInput : uint32_t {
+    memory_dma,
+    memory_table,
+    memory_host,
+    memory_queue,
+    memory_registers,
+    memory_inputs
+};
 
 void require(bool good)
 {
@@ -120,19 +127,6 @@ void ScenarioSystem::make_mapper()
 namespace
 {
 
-std::vector<iom_host_device> host_devices(const SystemConfig &system)
-{
-    std::vector<iom_host_device> devices;
-    for (const DeviceSettings &settings : system.devices) {
-        iom_host_device device = {};
-        device.source = settings.source_id;
-        device.ats = settings.device_tlb.entries != 0;
-        device.queue_depth = static_cast<uint8_t>(settings.device_tlb.queue_depth);
-        devices.push_back(device);
-    }
-    return devices;
-}
-
 std::vector<iom_host_domain> host_domains(const Scenario &scenario, const SoftwareTraits &traits)
 {
     std::vector<iom_host_domain> domains;
@@ -195,8 +189,8 @@ void ScenarioSystem::make_host(OnReport on_report, void *context)
         config.queue_log2++;
     config.check_errors = system.driver.check_errors;
     config.batch = system.driver.batch;
-    config.coherent = system.vtd.coherent_walk;
-    config.caching_mode = system.vtd.caching_mode;
+    config.coherent = traits.coherent;
+    config.caching_mode = traits.caching_mode;
     config.pasid_tables = traits.pasid_tables;
     config.default_pasid = traits.default_pasid;
     config.pasid_slots = scenario_.host.pasid_slots;
@@ -225,7 +219,8 @@ void ScenarioSystem::make_iommu()
     iommu_made = true;
     const char *error =
         iom_iommu_init(&iommu, &config, "iommu0", &netlist, iom_memory_input(memory, memory_dma),
-                       iom_memory_input(memory, memory_table), iom_memory_input(memory, memory_queue));
+                       iom_memory_input(memory, memory_table), iom_memory_input(memory, memory_queue),
+                       iom_memory_input(memory, memory_registers));
     if (error != nullptr)
         throw std::runtime_error(std::string("iommu0: ") + error);
     require(iom_netlist_add(&netlist, iom_memory_unit(memory)));
@@ -265,17 +260,18 @@ void ScenarioSystem::connect_device(uint32_t index, uint32_t &device_tlb)
         port = iom_device_tlb_port(tlb, IOM_DEVICE_TLB_HOST);
     }
     // A link unit always: it keeps completions of invalidations behind posted writes.
-    iom_link_unit_config settings = {std::max(system.link.bytes_per_cycle, 1u), system.link.header_bytes};
+    iom_link_unit_config settings = link_unit_config(system.link);
+    settings.bytes_per_cycle = std::max(settings.bytes_per_cycle, 1u);
     links.push_back(iom_link_create(&settings, ("link" + std::to_string(index)).c_str()));
     iom_link *link = links.back();
     require(link != nullptr && iom_netlist_add(&netlist, iom_link_unit(link)));
     require(iom_netlist_connect(&netlist, port, iom_link_device_port(link), &wire));
-    const iom_link_config up = {system.link.latency_cycles, system.link.return_latency_cycles, 1,
+    const iom_link_config up = {link_hop_cycles, system.link.return_latency_cycles, 1,
                                 system.frontend.ingress_depth};
     require(iom_netlist_connect(&netlist, iom_link_host_port(link), iom_iommu_input(&iommu, index), &up));
     if (device_tlbs.back() == nullptr)
         return;
-    const iom_link_config down = {system.link.return_latency_cycles, system.link.latency_cycles, 1,
+    const iom_link_config down = {system.link.return_latency_cycles, link_hop_cycles, 1,
                                   IOM_INVALIDATION_TAGS};
     const iom_link_config last = {1, 1, 1, IOM_INVALIDATION_TAGS};
     require(iom_netlist_connect(&netlist, iom_link_invalidate_port(link),
@@ -300,7 +296,7 @@ void ScenarioSystem::set_up()
                           : result == IOM_MAPPER_NO_MEMORY
                               ? "simulated memory is full; raise system.memory.size"
                               : "the translation tables cannot express it; check "
-                                "system.vtd.mode, addresses and PASIDs";
+                                "system.vtd.mode (system.riscv.mode), addresses and PASIDs";
         throw std::runtime_error(scenario_.id + " (" + scenario_.variant + "): line " +
                                  std::to_string(entry.origin.line) +
                                  ": setup: " + (entry.attach ? "attach" : "map") + " in domain " +

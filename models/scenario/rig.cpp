@@ -3,15 +3,11 @@
 // One run of a scenario: kernel, limit, figures. See rig.h.
 #include "models/scenario/rig.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <array>
-#include <cerrno>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "models/child_process.h"
 #include "models/kernel.h"
 #include "models/scenario/build.h"
 #include "models/scenario/recorder.h"
@@ -107,7 +103,7 @@ void add_command_figures(const ScenarioSystem &system, Numbers &figures)
         iom_command command = {};
         if (!iom_memory_image_read(system.image, setup.base + at, words.data(), setup.command_bytes))
             return;
-        arch.ops->decode(&arch, words.data(), setup.command_bytes, &command);
+        arch.ops->decode(&arch, &setup, words.data(), &command);
         add_command(command, figures);
     }
 }
@@ -240,8 +236,6 @@ std::string to_text(const ScenarioRun &run)
 ScenarioRun from_text(const std::string &text)
 {
     const nlohmann::ordered_json json = nlohmann::ordered_json::parse(text);
-    if (json.contains("error"))
-        throw std::runtime_error(json["error"].get<std::string>());
     ScenarioRun run;
     json["figures"].get_to(run.figures);
     json["log"].get_to(run.log);
@@ -250,60 +244,13 @@ ScenarioRun from_text(const std::string &text)
     return run;
 }
 
-[[noreturn]] void child(const Scenario &scenario, ScenarioKernel kernel, int out)
-{
-    std::string text;
-    try {
-        text = to_text(play(scenario, kernel));
-    } catch (const std::exception &error) {
-        text = nlohmann::ordered_json{{"error", error.what()}}.dump();
-    }
-    for (size_t done = 0; done < text.size();) {
-        const ssize_t count = write(out, text.data() + done, text.size() - done);
-        if (count < 0 && errno != EINTR)
-            _exit(1);
-        done += count > 0 ? static_cast<size_t>(count) : 0;
-    }
-    _exit(0); // nothing of the parent's buffers is to be written twice
-}
-
-ScenarioRun play_in_child(const Scenario &scenario, ScenarioKernel kernel)
-{
-    int ends[2];
-    std::fflush(nullptr);
-    if (pipe(ends) != 0)
-        throw std::runtime_error("no pipe to a process for the SystemC kernel");
-    const pid_t process = fork();
-    if (process < 0)
-        throw std::runtime_error("no process for the SystemC kernel");
-    if (process == 0) {
-        close(ends[0]);
-        child(scenario, kernel, ends[1]);
-    }
-    close(ends[1]);
-    std::string text;
-    std::array<char, 65536> buffer{};
-    for (;;) {
-        const ssize_t count = read(ends[0], buffer.data(), buffer.size());
-        if (count == 0 || (count < 0 && errno != EINTR))
-            break;
-        if (count > 0)
-            text.append(buffer.data(), static_cast<size_t>(count));
-    }
-    close(ends[0]);
-    int status = 0;
-    while (waitpid(process, &status, 0) < 0 && errno == EINTR) {
-    }
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        throw std::runtime_error("the process of the SystemC kernel failed");
-    return from_text(text);
-}
-
 } // namespace
 
 ScenarioRun play_scenario(const Scenario &scenario, ScenarioKernel kernel)
 {
-    return kernel == ScenarioKernel::core ? play(scenario, kernel) : play_in_child(scenario, kernel);
+    if (kernel == ScenarioKernel::core)
+        return play(scenario, kernel);
+    return from_text(in_child_process([&] { return to_text(play(scenario, kernel)); }));
 }
 
 } // namespace iommu_sim

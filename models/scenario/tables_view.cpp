@@ -19,11 +19,11 @@ struct ReadLog {
     std::vector<uint64_t> addresses;
 };
 
-bool logged_read(void *context, uint64_t address, void *data, unsigned bytes)
+iom_access logged_read(void *context, uint64_t address, void *data, unsigned bytes)
 {
     ReadLog *log = static_cast<ReadLog *>(context);
     log->addresses.push_back(address);
-    return iom_memory_image_read(log->image, address, data, bytes);
+    return iom_access_if(iom_memory_image_read(log->image, address, data, bytes));
 }
 
 } // namespace

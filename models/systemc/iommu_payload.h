@@ -127,8 +127,8 @@ void describe_message(const iom_msg &msg, tlm::tlm_generic_payload &payload);
 /// True if no response comes back for this kind of message.
 inline bool is_one_way(const iom_msg &msg)
 {
-    return msg.kind == IOM_MSG_FAULT || msg.kind == IOM_MSG_PROBE || msg.kind == IOM_MSG_QUEUE_SETUP ||
-           msg.kind == IOM_MSG_QUEUE_EVENT;
+    return msg.kind == IOM_MSG_REPORT || msg.kind == IOM_MSG_PROBE || msg.kind == IOM_MSG_QUEUE_SETUP ||
+           msg.kind == IOM_MSG_QUEUE_EVENT || msg.kind == IOM_MSG_PAGE_RESPONSE;
 }
 
 } // namespace iommu_sim

@@ -49,6 +49,7 @@ StageModule::StageModule(const sc_core::sc_module_name &name, const std::shared_
     : UnitModule(name, {iom_stage_unit(stage.get())}, tick_ps, stage), stage_(stage), arch_(config.arch)
 {
     unlimited(requester(*iom_stage_port(stage.get(), IOM_STAGE_FAULT)));
+    unlimited(requester(*iom_stage_port(stage.get(), IOM_STAGE_MONITOR)));
     RequesterEnd &exit = requester(*iom_stage_port(stage.get(), IOM_STAGE_MEMORY));
     exit.foreign_allowed = true;
     for (uint32_t i = 0; i < config.inputs && config.front; i++) {
@@ -84,6 +85,16 @@ InitiatorSocket &StageModule::memory()
 InitiatorSocket &StageModule::fault()
 {
     return initiator(*iom_stage_port(stage_.get(), IOM_STAGE_FAULT));
+}
+
+InitiatorSocket &StageModule::monitor()
+{
+    return initiator(*iom_stage_port(stage_.get(), IOM_STAGE_MONITOR));
+}
+
+void StageModule::set_report_depth(uint32_t depth)
+{
+    requester(*iom_stage_port(stage_.get(), IOM_STAGE_FAULT)).link.depth = depth;
 }
 
 TargetSocket &StageModule::control()

@@ -3,18 +3,19 @@
 // The IOMMU as SystemC modules with named sockets, for platforms of others. Each is a UnitModule around
 // the core unit of the same name and is configured by that unit's struct; nothing here decides anything.
 //
-//   FrontendModule                 in0.., next, walk, memory, fault, control      core/stage.h
+//   FrontendModule                 in0.., next, walk, memory, fault, control, monitor      core/stage.h
 //   ContextCacheModule, PasidCacheModule, IotlbModule      the same sockets       core/stage.h
 //   WalkerModule                   in0.., memory, psc, control                    core/walker.h
 //   PagingStructureCacheModule     in, control                                    core/psc.h
-//   RegisterModule                 mmio, fault0.., event0.., fanout, queue        core/register_unit.h
+//   RegisterModule                 mmio, fault0.., event0.., monitor0.., fanout, queue, memory,
+//                                  translate                                      core/register_unit.h
 //   CommandQueueModule             setup, events, memory, fanout                  core/command_queue.h
 //   FanoutModule                   source0.., participant0.., device0.., events   core/fanout.h
-//   DeviceTlbModule                device, host, invalidate                       core/device_tlb.h
+//   DeviceTlbModule                device, host, invalidate, messages             core/device_tlb.h
 //   LinkModule                     device, host, fanout, invalidate               core/link.h
 //   MemoryModule                   in0..                                          core/memory.h
-//   IommuModule                    in0.., memory, table, queue, mmio, ats0..       core/iommu.h, in one
-//   module
+//   IommuModule                    in0.., memory, table, queue, stores, mmio, ats0..       core/iommu.h, in
+//   one module
 //
 // A front end that owns all three look-ups is the fused IOMMU; with none it passes requests on through
 // `next` to cache modules that own one each. Foreign modules may be bound to the inputs of a front end
@@ -57,6 +58,9 @@ class StageModule : public UnitModule
     InitiatorSocket &memory();
     InitiatorSocket &fault();
     TargetSocket &control();
+    InitiatorSocket &monitor(); ///< events for performance counters; may stay unbound
+    /// Reports that wait at the register unit (IOM_STAGE_FAULT); without it any number.
+    void set_report_depth(uint32_t depth);
     iom_stage &stage();
 
   private:
@@ -140,6 +144,9 @@ class RegisterModule final : public UnitModule
     TargetSocket &event(uint32_t index);
     InitiatorSocket &fanout();
     InitiatorSocket &queue();
+    TargetSocket &monitor(uint32_t index);
+    InitiatorSocket &memory();    ///< stores; unbound: they are done at once
+    InitiatorSocket &translate(); ///< to an input of the front end; unbound: translations are refused
     iom_register_unit &registers();
 
   private:
@@ -194,7 +201,8 @@ class DeviceTlbModule final : public UnitModule
 
     TargetSocket &device();
     InitiatorSocket &host();
-    TargetSocket &invalidate(); ///< from the fan-out, or the link
+    TargetSocket &invalidate();  ///< from the fan-out, or the link
+    InitiatorSocket &messages(); ///< page responses for the device; may stay unbound
     iom_device_tlb &device_tlb();
 
   private:
@@ -203,7 +211,8 @@ class DeviceTlbModule final : public UnitModule
     std::shared_ptr<iom_device_tlb> unit_;
 };
 
-/// A PCI Express link (core/link.h); flight times are those of the sockets' connections.
+/// A PCI Express link (core/link.h). Flight times are those of the sockets' connections, of requests the
+/// flight_cycles of its configuration besides: only these lie in front of its receive buffers.
 class LinkModule final : public UnitModule
 {
   public:
@@ -247,6 +256,7 @@ class IommuModule final : public UnitModule
     InitiatorSocket &memory(); ///< translated DMA
     InitiatorSocket &table();  ///< table reads and updates
     InitiatorSocket &queue();  ///< command reads and status writes; unbound: commands are not fetched
+    InitiatorSocket &stores(); ///< records and interrupt messages; unbound: they are done at once
     InitiatorSocket &ats(uint32_t index);
     TargetSocket &mmio();
     /// Requester assumed for payloads without IommuExtension on input `index`.

@@ -54,6 +54,7 @@ RegisterModule::RegisterModule(const sc_core::sc_module_name &name,
     open_mmio(responder(*iom_register_unit_mmio(unit.get())), *config.arch, *unit);
     unlimited(requester(*iom_register_unit_fanout(unit.get())));
     unlimited(requester(*iom_register_unit_queue(unit.get())));
+    requester(*iom_register_unit_memory(unit.get())).foreign_allowed = true;
 }
 
 TargetSocket &RegisterModule::mmio()
@@ -79,6 +80,21 @@ InitiatorSocket &RegisterModule::fanout()
 InitiatorSocket &RegisterModule::queue()
 {
     return initiator(*iom_register_unit_queue(unit_.get()));
+}
+
+TargetSocket &RegisterModule::monitor(uint32_t index)
+{
+    return target(*iom_register_unit_monitor(unit_.get(), index));
+}
+
+InitiatorSocket &RegisterModule::memory()
+{
+    return initiator(*iom_register_unit_memory(unit_.get()));
+}
+
+InitiatorSocket &RegisterModule::translate()
+{
+    return initiator(*iom_register_unit_translate(unit_.get()));
 }
 
 iom_register_unit &RegisterModule::registers()

@@ -24,7 +24,8 @@ struct IommuModule::Parts {
     Parts(const sc_core::sc_module_name &name, const iom_iommu_config &config)
     {
         iom_netlist_init(&netlist);
-        if (const char *error = iom_iommu_init(&iommu, &config, name, &netlist, nullptr, nullptr, nullptr)) {
+        if (const char *error =
+                iom_iommu_init(&iommu, &config, name, &netlist, nullptr, nullptr, nullptr, nullptr)) {
             iom_netlist_free(&netlist);
             iom_iommu_free(&iommu);
             throw std::invalid_argument(std::string(static_cast<const char *>(name)) + ": " + error);
@@ -58,8 +59,10 @@ IommuModule::IommuModule(const sc_core::sc_module_name &name, const std::shared_
     exit.foreign_allowed = reads.foreign_allowed = true;
     exit.required = reads.required = true;
     RequesterEnd &commands = requester(*iom_command_queue_port(iommu.queue, IOM_COMMAND_QUEUE_MEMORY));
-    commands.foreign_allowed = true;
-    exit.link.depth = reads.link.depth = commands.link.depth = iommu.config.memory_queue_depth;
+    RequesterEnd &stores = requester(*iom_register_unit_memory(iommu.registers));
+    commands.foreign_allowed = stores.foreign_allowed = true;
+    exit.link.depth = reads.link.depth = iommu.config.memory_queue_depth;
+    commands.link.depth = stores.link.depth = iommu.config.memory_queue_depth;
     for (uint32_t i = 0; i < iommu.config.ats_devices; i++)
         unlimited(requester(*iom_iommu_ats_port(&iommu, i)));
     open_mmio(responder(*iom_register_unit_mmio(iommu.registers)), iommu.arch, *iommu.registers);
@@ -91,6 +94,11 @@ InitiatorSocket &IommuModule::table()
 InitiatorSocket &IommuModule::queue()
 {
     return initiator(*iom_command_queue_port(parts_->iommu.queue, IOM_COMMAND_QUEUE_MEMORY));
+}
+
+InitiatorSocket &IommuModule::stores()
+{
+    return initiator(*iom_register_unit_memory(parts_->iommu.registers));
 }
 
 InitiatorSocket &IommuModule::ats(uint32_t index)

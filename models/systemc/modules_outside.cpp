@@ -98,6 +98,7 @@ DeviceTlbModule::DeviceTlbModule(const sc_core::sc_module_name &name,
     ResponderEnd &input = responder(*iom_device_tlb_port(unit.get(), IOM_DEVICE_TLB_DEVICE));
     RequesterEnd &exit = requester(*iom_device_tlb_port(unit.get(), IOM_DEVICE_TLB_HOST));
     exit.required = true;
+    unlimited(requester(*iom_device_tlb_port(unit.get(), IOM_DEVICE_TLB_MESSAGES)));
     input.access = ForeignAccess::translate;
     input.default_source_id = stream;
     // Debug accesses see the tables as they are, not what the device has cached.
@@ -117,6 +118,11 @@ InitiatorSocket &DeviceTlbModule::host()
 TargetSocket &DeviceTlbModule::invalidate()
 {
     return target(*iom_device_tlb_port(unit_.get(), IOM_DEVICE_TLB_INVALIDATE));
+}
+
+InitiatorSocket &DeviceTlbModule::messages()
+{
+    return initiator(*iom_device_tlb_port(unit_.get(), IOM_DEVICE_TLB_MESSAGES));
 }
 
 iom_device_tlb &DeviceTlbModule::device_tlb()

@@ -34,10 +34,11 @@ enum class Mask {
     accessed_refused,
     cached_flags,
     cached_permission,
+    wide_address,
     recorded_cached,
     earlier_state,
 };
-constexpr size_t mask_count = 13;
+constexpr size_t mask_count = 14;
 
 /// Documentation of a mask; `iommu-sim verify --masks` and docs/verify.md print the table.
 struct MaskRule {
@@ -47,6 +48,12 @@ struct MaskRule {
     const char *effect;    ///< what is accepted then
 };
 const MaskRule &mask_rule(Mask mask);
+
+/// Do the masks of the VT-d recordings apply?
+inline bool is_recorded_vtd(const VectorConfig &config)
+{
+    return config.source == Source::qemu && config.machine == "vtd";
+}
 
 /// How often each mask was needed to accept a result.
 class MaskUse
@@ -117,6 +124,12 @@ Differences compare_cached(const CompareContext &context, const DmaStep &step, c
 /// Are two observations of one request the same: address, permission, refusal?
 bool same_outcome(const DmaStep &step, const Observation &a, const Observation &b);
 
+/// The hazard tracker's verdict on a request that came back as `came`, where a walk of the tables gives
+/// `now`: another outcome must be flagged; nothing may be flagged but that, and an entry that grants what the
+/// tables do not grant any more, even if the request did not need it. Counts what was flagged rightly.
+Differences compare_tracker(const DmaStep &step, const Observation &now, const Observation &came,
+                            bool flagged, uint64_t *stale_uses);
+
 /// Compares with one given outcome (the building block of the two above).
 Differences compare_outcome(const CompareContext &context, const DmaStep &step, const Outcome &expected,
                             const Observation &got, MaskUse *use);
@@ -127,6 +140,9 @@ Differences compare_registers(const CompareContext &context, const std::vector<R
 
 /// Queue results of an `inv` step.
 Differences compare_queue(const InvalidationStep &step, const QueueResult &got, Target &target);
+
+/// Results of a `cmd` step: everything that the vector names.
+Differences compare_commands(const CommandStep &step, const std::map<std::string, uint64_t> &got);
 
 /// A table word that software wrote, for the comparison of `fin`.
 struct WatchedWord {

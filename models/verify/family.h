@@ -7,6 +7,7 @@
 #define IOM_MODELS_VERIFY_FAMILY_H
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -47,7 +48,12 @@ class Family
   public:
     virtual ~Family() = default;
 
-    virtual std::vector<RamRange> ram() const = 0;
+    virtual std::vector<RamRange> ram(const VectorConfig &config) const = 0;
+    /// Requests to device TLBs that may be under way; 0: a vector's devices complete them at once.
+    virtual unsigned invalidation_tags(const VectorConfig &) const
+    {
+        return 0;
+    }
     /// Architecture instance with the capabilities a vector asks for.
     virtual ArchInstance make_arch(const VectorConfig &config) const = 0;
 
@@ -63,7 +69,10 @@ class Family
     /// Entries that a request without PASID meets; nothing if it does not get to page tables.
     virtual std::optional<TablePath> table_path(const DmaStep &step, Target &target) const = 0;
     /// Appends the descriptors at the current tail, rings the doorbell and waits.
-    virtual QueueResult invalidate(const InvalidationStep &step, Target &target) const = 0;
+    virtual QueueResult invalidate(const InvalidationStep &step, Target &target) const;
+    /// Likewise with commands; what the vector's `res` may name. Both throw std::runtime_error if the family
+    /// has no such step.
+    virtual std::map<std::string, uint64_t> command(const CommandStep &step, Target &target) const;
 };
 
 /// The family of `cfg.machine`; throws std::runtime_error naming the supported ones.

@@ -3,8 +3,6 @@
 // Functional target: see functional_target.h.
 #include "models/verify/functional_target.h"
 
-#include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "models/verify/family.h"
@@ -12,107 +10,29 @@
 namespace iommu_sim::verify
 {
 
-SparseMemory::SparseMemory(std::vector<RamRange> ram) : ram_(std::move(ram))
-{
-}
-
-bool SparseMemory::contains(uint64_t address, size_t bytes) const
-{
-    if (bytes == 0)
-        return true;
-    return std::any_of(ram_.begin(), ram_.end(), [&](const RamRange &range) {
-        return address >= range.first && address <= range.last && bytes - 1 <= range.last - address;
-    });
-}
-
-void SparseMemory::write(uint64_t address, const void *data, size_t bytes)
-{
-    const auto *from = static_cast<const uint8_t *>(data);
-    while (bytes > 0) {
-        const size_t offset = address % IOM_PAGE_BYTES;
-        const size_t piece = std::min<size_t>(bytes, IOM_PAGE_BYTES - offset);
-        if (contains(address, piece)) {
-            Page &page = pages_[address / IOM_PAGE_BYTES]; // value-initialised: zero
-            std::memcpy(page.data() + offset, from, piece);
-        }
-        address += piece;
-        from += piece;
-        bytes -= piece;
-    }
-}
-
-void SparseMemory::read(uint64_t address, void *data, size_t bytes) const
-{
-    auto *to = static_cast<uint8_t *>(data);
-    while (bytes > 0) {
-        const size_t offset = address % IOM_PAGE_BYTES;
-        const size_t piece = std::min<size_t>(bytes, IOM_PAGE_BYTES - offset);
-        const auto page = pages_.find(address / IOM_PAGE_BYTES);
-        if (page == pages_.end())
-            std::memset(to, 0, piece);
-        else
-            std::memcpy(to, page->second.data() + offset, piece);
-        address += piece;
-        to += piece;
-        bytes -= piece;
-    }
-}
-
-// Tables are little-endian whatever the host is.
-uint64_t SparseMemory::read64(uint64_t address) const
-{
-    std::array<uint8_t, 8> bytes = {};
-    read(address, bytes.data(), bytes.size());
-    uint64_t value = 0;
-    for (unsigned i = 0; i < 8; i++)
-        value |= uint64_t{bytes[i]} << (8 * i);
-    return value;
-}
-
-void SparseMemory::write64(uint64_t address, uint64_t value)
-{
-    std::array<uint8_t, 8> bytes = {};
-    for (unsigned i = 0; i < 8; i++)
-        bytes[i] = static_cast<uint8_t>(value >> (8 * i));
-    write(address, bytes.data(), bytes.size());
-}
-
 namespace
 {
 
-extern "C" bool functional_read(void *context, uint64_t address, void *data, unsigned bytes)
+extern "C" iom_access functional_read(void *context, uint64_t address, void *data, unsigned bytes)
 {
-    const auto *memory = static_cast<const SparseMemory *>(context);
-    if (!memory->contains(address, bytes))
-        return false;
-    // The core takes table reads as 64-bit words.
-    auto *words = static_cast<uint64_t *>(data);
-    for (unsigned i = 0; i < bytes / 8; i++)
-        words[i] = memory->read64(address + 8ull * i);
-    return true;
+    return static_cast<const SparseMemory *>(context)->fetch(address, data, bytes);
 }
 
-extern "C" bool functional_cas(void *context, uint64_t address, uint64_t expected, uint64_t desired,
-                               uint64_t *found)
+extern "C" iom_access functional_cas(void *context, uint64_t address, uint64_t expected, uint64_t desired,
+                                     uint64_t *found)
 {
-    auto *memory = static_cast<SparseMemory *>(context);
-    if (!memory->contains(address, 8))
-        return false;
-    *found = memory->read64(address);
-    if (*found == expected)
-        memory->write64(address, desired);
-    return true;
+    return static_cast<SparseMemory *>(context)->swap(address, expected, desired, found);
 }
 
 } // namespace
 
-FunctionalTarget::FunctionalTarget(ArchInstance instance, std::vector<RamRange> ram)
-    : instance_(std::move(instance)), memory_(std::move(ram)),
-      state_(iom_div_ceil(instance_.arch.ops->state_bytes, 8))
+FunctionalTarget::FunctionalTarget(ArchInstance instance, const std::vector<RamRange> &ram,
+                                   unsigned invalidation_tags)
+    : instance_(std::move(instance)), memory_(ram), state_(iom_div_ceil(ops().state_bytes, 8)),
+      devices_(invalidation_tags)
 {
-    const iom_arch_ops *ops = instance_.arch.ops;
-    ops->reset(&instance_.arch, state_.data());
-    ops->view(&instance_.arch, state_.data(), &view_);
+    ops().reset(arch(), state_.data());
+    ops().view(arch(), state_.data(), &view_);
 }
 
 void FunctionalTarget::write_memory(uint64_t address, const void *data, size_t bytes)
@@ -127,30 +47,151 @@ void FunctionalTarget::read_memory(uint64_t address, void *data, size_t bytes)
 
 void FunctionalTarget::write_register(uint32_t offset, unsigned bytes, uint64_t value)
 {
-    const iom_arch_ops *ops = instance_.arch.ops;
-    const uint32_t actions = ops->write(&instance_.arch, state_.data(), offset, bytes, value);
-    if (actions & (1u << IOM_ACTION_UPDATE_VIEW)) {
-        ops->view(&instance_.arch, state_.data(), &view_);
-        ops->action_done(&instance_.arch, state_.data(), IOM_ACTION_UPDATE_VIEW);
-    }
-    // Nothing is cached, so an invalidation is complete at once.
-    if (actions & (1u << IOM_ACTION_INVALIDATE))
-        ops->action_done(&instance_.arch, state_.data(), IOM_ACTION_INVALIDATE);
+    act(ops().write(arch(), state_.data(), offset, bytes, value));
+    finish_stores();
 }
 
 uint64_t FunctionalTarget::read_register(uint32_t offset, unsigned bytes)
 {
-    return instance_.arch.ops->read(&instance_.arch, state_.data(), offset, bytes);
+    return ops().read(arch(), state_.data(), offset, bytes);
+}
+
+// What a register write or an event asks for, in the order of core/register_unit.h.
+void FunctionalTarget::act(uint32_t actions)
+{
+    if (actions & (1u << IOM_ACTION_UPDATE_VIEW)) {
+        ops().view(arch(), state_.data(), &view_);
+        ops().action_done(arch(), state_.data(), IOM_ACTION_UPDATE_VIEW);
+    }
+    if (actions & (1u << IOM_ACTION_INVALIDATE)) {
+        iom_invalidation nothing_is_cached = {};
+        while (ops().next_invalidation != nullptr &&
+               ops().next_invalidation(arch(), state_.data(), &nothing_is_cached))
+            nothing_is_cached = {};
+        ops().action_done(arch(), state_.data(), IOM_ACTION_INVALIDATE);
+    }
+    if (actions & (1u << IOM_ACTION_TRANSLATE))
+        translate_for_registers();
+    if (actions & (1u << IOM_ACTION_DOORBELL))
+        run_queue();
+}
+
+void FunctionalTarget::translate(iom_xlate *x)
+{
+    const iom_functional_memory memory = {&memory_, functional_read, functional_cas};
+    iom_translate_functional(arch(), &view_, &memory, x);
+    count(*x);
+}
+
+// Requests alone; what walks do is not counted.
+void FunctionalTarget::count(const iom_xlate &x)
+{
+    if (ops().count == nullptr || view_.monitored == 0 || (x.flags & (IOM_REQ_DEBUG | IOM_REQ_PAGE)))
+        return;
+    iom_event event = {};
+    event.events = IOM_EVENT_UNTRANSLATED;
+    if (x.flags & IOM_REQ_TRANSLATE)
+        event.events = IOM_EVENT_ATS;
+    else if (x.flags & IOM_REQ_TRANSLATED)
+        event.events = IOM_EVENT_TRANSLATED;
+    event.events &= view_.monitored;
+    event.source = x.source;
+    event.pasid = x.pasid;
+    event.flags = x.flags;
+    if (event.events != 0)
+        act(ops().count(arch(), state_.data(), &event));
+}
+
+void FunctionalTarget::record(const iom_fault &fault)
+{
+    ops().record(arch(), state_.data(), &fault);
+    finish_stores();
+}
+
+// Carries out the stores that the registers want, one after the other, then their answers to page requests.
+void FunctionalTarget::finish_stores()
+{
+    iom_register_store store = {};
+    while (ops().next_store != nullptr && ops().next_store(arch(), state_.data(), &store)) {
+        const iom_access access = memory_.store(store.address, store.data, store.bytes);
+        act(ops().store_done(arch(), state_.data(), &store, access));
+    }
+    iom_page_response response = {};
+    while (ops().next_response != nullptr && ops().next_response(arch(), state_.data(), &response))
+        devices_.receive(response);
 }
 
 DmaResult FunctionalTarget::dma(const DmaStep &step)
 {
     iom_xlate x = request_of(step);
-    const iom_functional_memory memory = {&memory_, functional_read, functional_cas};
-    iom_translate_functional(&instance_.arch, &view_, &memory, &x);
+    translate(&x);
     if (x.outcome == IOM_OUTCOME_FAULT && x.fault.recorded != 0)
-        instance_.arch.ops->record(&instance_.arch, state_.data(), &x.fault);
+        record(x.fault);
+    finish_stores();
     return result_of(x);
+}
+
+void FunctionalTarget::translate_for_registers()
+{
+    iom_xlate x = {};
+    ops().translate_request(arch(), state_.data(), &x);
+    translate(&x);
+    if (x.outcome == IOM_OUTCOME_FAULT && x.fault.recorded != 0)
+        record(x.fault);
+    act(ops().translate_result(arch(), state_.data(), &x));
+}
+
+// A refused page request is told whether it is recorded or not: an answer may be due.
+void FunctionalTarget::page_request(const PageRequest &request)
+{
+    iom_xlate x = request_of(request);
+    translate(&x);
+    if (x.outcome == IOM_OUTCOME_PAGE) {
+        iom_page_request accepted = {};
+        accepted.address = x.address;
+        accepted.source = x.source;
+        accepted.pasid = x.pasid;
+        accepted.flags = x.flags;
+        accepted.message = x.page_request;
+        ops().page_request(arch(), state_.data(), &accepted);
+    } else {
+        record(x.fault);
+    }
+    finish_stores();
+}
+
+std::vector<DeviceMessage> FunctionalTarget::take_messages()
+{
+    return devices_.take();
+}
+
+void FunctionalTarget::complete(const InvalidationCompletion &completion)
+{
+    devices_.complete(completion);
+    run_queue();
+    finish_stores();
+}
+
+void FunctionalTarget::expire(uint32_t tags)
+{
+    timed_out_ = devices_.expire(tags) || timed_out_;
+    run_queue();
+    finish_stores();
+}
+
+void FunctionalTarget::mark_memory(const MemoryMark &mark)
+{
+    memory_.mark(mark);
+}
+
+std::vector<MemoryWord> FunctionalTarget::take_changes()
+{
+    return memory_.changes().take();
+}
+
+std::optional<Drain> FunctionalTarget::take_drain()
+{
+    return std::exchange(drain_, std::nullopt);
 }
 
 void FunctionalTarget::flush_caches()
@@ -165,7 +206,7 @@ void FunctionalTarget::settle()
 
 bool FunctionalTarget::executes_queue() const
 {
-    return false;
+    return ops().queue != nullptr;
 }
 
 bool FunctionalTarget::has_caches() const
@@ -191,7 +232,27 @@ iom_xlate request_of(const DmaStep &step)
     set_if(step.pasid.has_value(), IOM_REQ_PASID);
     set_if(step.type == AddressType::translation_request, IOM_REQ_TRANSLATE);
     set_if(step.type == AddressType::translated, IOM_REQ_TRANSLATED);
+    set_if(step.cxl, IOM_REQ_CXL);
     x.flags = static_cast<uint16_t>(flags);
+    return x;
+}
+
+iom_xlate request_of(const PageRequest &request)
+{
+    iom_xlate x = {};
+    x.address = iom_align_down(request.payload, IOM_PAGE_LOG2);
+    x.bytes = 1;
+    x.source = request.device;
+    x.pasid = request.pasid.value_or(0);
+    unsigned flags = IOM_REQ_PAGE;
+    if (request.pasid)
+        flags |= IOM_REQ_PASID;
+    if (request.priv)
+        flags |= IOM_REQ_PRIV;
+    if (request.exec)
+        flags |= IOM_REQ_EXEC;
+    x.flags = static_cast<uint16_t>(flags);
+    x.page_request = static_cast<uint16_t>(iom_low_bits(request.payload, IOM_PAGE_LOG2));
     return x;
 }
 
@@ -205,6 +266,7 @@ static void permissions_of(const iom_xlate &x, DmaResult *result)
     result->read = (have & (priv ? IOM_PERM_PRIV_READ : IOM_PERM_READ)) != 0;
     result->write = (x.flags & IOM_REQ_WRITE) && (have & (priv ? IOM_PERM_PRIV_WRITE : IOM_PERM_WRITE));
     result->exec = (x.flags & IOM_REQ_EXEC) && (have & (priv ? IOM_PERM_PRIV_EXEC : IOM_PERM_EXEC));
+    result->permissions = x.leaf.permissions;
     result->priv = priv;
     result->global = x.leaf.global != 0;
 }
@@ -212,6 +274,7 @@ static void permissions_of(const iom_xlate &x, DmaResult *result)
 DmaResult result_of(const iom_xlate &x)
 {
     DmaResult result;
+    result.attributes = x.leaf.attributes;
     switch (static_cast<iom_outcome>(x.outcome)) {
     case IOM_OUTCOME_ADDRESS:
     case IOM_OUTCOME_BYPASS:
@@ -225,6 +288,12 @@ DmaResult result_of(const iom_xlate &x)
     case IOM_OUTCOME_DENIED:
         result.completion = Completion::denied;
         break;
+    case IOM_OUTCOME_MRIF:
+        result.completion = Completion::mrif;
+        result.pa = x.leaf.output;
+        permissions_of(x, &result);
+        break;
+    case IOM_OUTCOME_PAGE:
     case IOM_OUTCOME_NONE:
     case IOM_OUTCOME_FAULT:
     case IOM_OUTCOME_RETRY:
@@ -237,7 +306,8 @@ DmaResult result_of(const iom_xlate &x)
 std::unique_ptr<Target> make_functional_target(const VectorConfig &config)
 {
     const Family &family = family_of(config.machine);
-    return std::make_unique<FunctionalTarget>(family.make_arch(config), family.ram());
+    return std::make_unique<FunctionalTarget>(family.make_arch(config), family.ram(config),
+                                              family.invalidation_tags(config));
 }
 
 } // namespace iommu_sim::verify

@@ -43,8 +43,12 @@ const MaskRule &mask_rule(Mask mask)
          "software wrote must be there: which request walks, and where, depends on the caches"},
         {"cached-permission", "vtd (recorded), cached mode", "the recording says 'hit-perm'",
          "a refusal without a record: the emulator found a cached translation without the permission"},
+        {"wide-address", "riscv (recorded)",
+         "the request passes through and its address has more than 56 bits",
+         "the address itself: the reference model truncates it to the width of physical addresses"},
         {"recorded-cached", "all (recorded), cached mode", "the uncached outcome does not fit",
-         "what the emulator did with its own caches"},
+         "what the emulator did with its own caches (riscv: of a fault record cause and device alone; the "
+         "others are not reliable)"},
         {"earlier-state", "all (recorded), cached mode", "neither of the two fits",
          "the outcome that a walk of an earlier memory state of the vector gives"},
     }};

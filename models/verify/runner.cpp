@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "models/verify/functional_target.h"
-#include "models/verify/vector_file.h"
+#include "models/verify/riscv_player.h"
 
 namespace iommu_sim::verify
 {
@@ -69,6 +69,7 @@ class Player
     Differences play(const MemoryStep &step);
     Differences play(const RegisterStep &step);
     Differences play(const InvalidationStep &step);
+    Differences play(const CommandStep &step);
     Differences unsupported(const Step &step) const;
 
     std::vector<FaultRecord> new_records(const std::vector<FaultRecord> &before) const;
@@ -124,12 +125,12 @@ Differences Player::compare_tracker(const DmaStep &step, const Observation &got)
         family_.clear_faults(vector_.config, *reference_);
     const bool stale = !same_outcome(step, now, got);
     stale_ = stale_ || stale;
-    result_->stale_uses += stale && *flagged;
-    if (stale == *flagged)
-        return {};
-    return {{"hazard tracker",
-             stale ? "a stale use: the tables give " + describe(context_, now) : "nothing", // as it is now
-             *flagged ? "a stale use" : "nothing, although the request got " + describe(context_, got)}};
+    Differences differences = verify::compare_tracker(step, now, got, *flagged, &result_->stale_uses);
+    if (!differences.empty() && stale)
+        differences[0].expected += ": the tables give " + describe(context_, now);
+    if (!differences.empty() && *flagged)
+        differences[0].got += ", although the request got " + describe(context_, got);
+    return differences;
 }
 
 // Remembers 8-byte words that software writes. Queue descriptors are written, too, but become
@@ -228,6 +229,20 @@ Differences Player::play(const InvalidationStep &step)
     return differences;
 }
 
+Differences Player::play(const CommandStep &step)
+{
+    const std::map<std::string, uint64_t> got = family_.command(step, target_);
+    if (!target_.executes_queue()) {
+        target_.flush_caches();
+        result_->queue_ignored = true;
+        return {};
+    }
+    Differences differences = compare_commands(step, got);
+    const Differences registers = compare_registers(context_, step.expect, target_);
+    differences.insert(differences.end(), registers.begin(), registers.end());
+    return differences;
+}
+
 Differences Player::unsupported(const Step &step) const
 {
     throw std::runtime_error("vector " + vector_.id + ", step " + std::to_string(at_) + ": operation '" +
@@ -245,6 +260,8 @@ Differences Player::play_step(const Step &step)
         return play(*write);
     if (const auto *invalidation = std::get_if<InvalidationStep>(&step))
         return play(*invalidation);
+    if (const auto *command = std::get_if<CommandStep>(&step))
+        return play(*command);
     return unsupported(step);
 }
 
@@ -319,6 +336,30 @@ std::optional<Failure> Player::play()
 
 } // namespace
 
+namespace
+{
+
+// `play` plays one vector on one system and says where it deviated.
+template <typename Play>
+void play_variants(const VectorConfig &config, const std::vector<TargetVariant> &variants, Mode mode,
+                   VectorResult *result, Play play)
+{
+    for (const TargetVariant &variant : variants) {
+        const std::unique_ptr<Target> target = variant.make(config);
+        if (mode == Mode::cached && !target->has_caches())
+            throw std::runtime_error("cached mode needs a system with caches, which '" + variant.name +
+                                     "' is not");
+        std::optional<Failure> failure = play(*target);
+        if (failure) {
+            failure->variant = variant.name;
+            result->failures.push_back(std::move(*failure));
+            result->status = Status::failed;
+        }
+    }
+}
+
+} // namespace
+
 VectorResult play_vector(const Vector &vector, const std::vector<TargetVariant> &variants, Mode mode)
 {
     VectorResult result;
@@ -327,20 +368,22 @@ VectorResult play_vector(const Vector &vector, const std::vector<TargetVariant> 
         result.status = Status::skipped;
         return result;
     }
-    for (const TargetVariant &variant : variants) {
-        const std::unique_ptr<Target> target = variant.make(vector.config);
-        if (mode == Mode::cached && !target->has_caches())
-            throw std::runtime_error("cached mode needs a system with caches, which '" + variant.name +
-                                     "' is not");
-        Player player(vector, *target, mode, &result);
-        std::optional<Failure> failure = player.play();
-        if (failure) {
-            failure->variant = variant.name;
-            result.failures.push_back(std::move(*failure));
-            result.status = Status::failed;
-        }
-    }
+    play_variants(vector.config, variants, mode, &result,
+                  [&](Target &target) { return Player(vector, target, mode, &result).play(); });
     return result;
+}
+
+VectorResult play_vector(const riscv::Vector &vector, const std::vector<TargetVariant> &variants, Mode mode)
+{
+    VectorResult result;
+    play_variants(vector.config, variants, mode, &result,
+                  [&](Target &target) { return riscv::play_on(vector, target, mode, &result); });
+    return result;
+}
+
+VectorResult play_vector(const AnyVector &vector, const std::vector<TargetVariant> &variants, Mode mode)
+{
+    return std::visit([&](const auto &v) { return play_vector(v, variants, mode); }, vector);
 }
 
 bool matches_filter(const std::string &id, const std::string &filter)
@@ -355,15 +398,16 @@ FileResult play_file(const std::string &path, const std::string &filter,
     result.path = path;
     VectorFile file(path);
     size_t read = 0;
-    while (const std::optional<Vector> vector = file.next()) {
+    while (const std::optional<AnyVector> vector = file.next()) {
+        const VectorName name = name_of(*vector);
         read++;
-        if (!matches_filter(vector->id, filter))
+        if (!matches_filter(name.id, filter))
             continue;
         VectorResult played;
         try {
             played = play_vector(*vector, variants, mode);
         } catch (const std::runtime_error &error) {
-            throw std::runtime_error(path + ":" + std::to_string(vector->line) + ": " + error.what());
+            throw std::runtime_error(path + ":" + std::to_string(name.line) + ": " + error.what());
         }
         result.passed += played.status == Status::passed;
         result.failed += played.status == Status::failed;
@@ -372,10 +416,10 @@ FileResult play_file(const std::string &path, const std::string &filter,
         result.use.add(played.use);
         result.stale_uses += played.stale_uses;
         if (played.dispute != nullptr)
-            result.skips.push_back(vector->id + ": " + played.dispute->name);
+            result.skips.push_back(name.id + ": " + played.dispute->name);
         result.failures.insert(result.failures.end(), played.failures.begin(), played.failures.end());
         if (observer)
-            observer(*vector, played, result);
+            observer(name, played, result);
     }
     if (read == 0)
         throw VectorError(path + ": contains no vectors");

@@ -19,6 +19,7 @@
 #include "models/verify/disputes.h"
 #include "models/verify/target.h"
 #include "models/verify/vector.h"
+#include "models/verify/vector_file.h"
 
 namespace iommu_sim::verify
 {
@@ -51,6 +52,8 @@ struct VectorResult {
 
 /// Plays one vector on every variant. Throws std::runtime_error if a system cannot be made.
 VectorResult play_vector(const Vector &vector, const std::vector<TargetVariant> &variants, Mode mode);
+VectorResult play_vector(const riscv::Vector &vector, const std::vector<TargetVariant> &variants, Mode mode);
+VectorResult play_vector(const AnyVector &vector, const std::vector<TargetVariant> &variants, Mode mode);
 
 struct FileResult {
     std::string path;
@@ -69,7 +72,7 @@ struct FileResult {
 };
 
 /// Called after each vector: the vector, its result, and the counts so far.
-using VectorObserver = std::function<void(const Vector &, const VectorResult &, const FileResult &)>;
+using VectorObserver = std::function<void(const VectorName &, const VectorResult &, const FileResult &)>;
 
 /// Plays the vectors of a file whose id matches `filter` (shell pattern; empty = all). Throws
 /// VectorError or std::runtime_error; the message names the file.

@@ -23,6 +23,7 @@ namespace iommu_sim::verify
 /// How a request came back on its bus.
 enum class Completion {
     address,      ///< translated or passed through
+    mrif,         ///< for a memory-resident interrupt file: no DMA
     interrupt,    ///< taken by the interrupt window: no DMA
     denied,       ///< translation request: success without permission
     unsupported,  ///< refused: unsupported request
@@ -32,16 +33,83 @@ enum class Completion {
 
 struct DmaResult {
     Completion completion = Completion::unsupported;
-    uint64_t pa = 0;       ///< of the first byte, with address and access_error
-    uint8_t size_log2 = 0; ///< translation request: bytes covered
+    uint64_t pa = 0;         ///< of the first byte, with address and access_error; of the file, with mrif
+    uint8_t size_log2 = 0;   ///< bytes covered
+    uint64_t attributes = 0; ///< the architecture's (iom_leaf.attributes)
     bool read = false, write = false, exec = false, priv = false, global = false; ///< translation request
-    bool hit = false; ///< served by a cache (information only)
+    uint8_t permissions = 0; ///< enum iom_permission: those found, whether asked for or not
+    bool hit = false;        ///< served by a cache (information only)
 };
 
 /// Memory that answers: first .. last byte. Accesses elsewhere are access errors.
 struct RamRange {
     uint64_t first = 0;
     uint64_t last = 0;
+};
+
+/// A page request message (PCI Express Base 6.0, 10.4.1).
+struct PageRequest {
+    uint32_t device = 0;
+    std::optional<uint32_t> pasid;
+    bool priv = false, exec = false;
+    uint64_t payload = 0; ///< address of the page; bits 11:0: R, W, L, group index
+};
+
+/// What the IOMMU sent to a device.
+struct DeviceMessage {
+    enum class Kind {
+        invalidation,  ///< invalidation request
+        page_response, ///< response to a page request
+    };
+    Kind kind = Kind::invalidation;
+    uint32_t device = 0;
+    std::optional<uint32_t> pasid;
+    uint8_t tag = 0; ///< of an invalidation
+    uint64_t payload = 0;
+};
+
+/// Invalidation completion messages of a device (10.3.1).
+struct InvalidationCompletion {
+    uint32_t device = 0;
+    uint32_t tags = 0;    ///< bit mask
+    uint8_t expected = 1; ///< completions that the device sends for each tag (1 to 8); this is one of them
+};
+
+/// Older DMA that was waited for.
+struct Drain {
+    bool reads = false, writes = false;
+};
+
+/// Memory that does not answer the IOMMU as it should; software's own accesses are not concerned.
+struct MemoryMark {
+    uint64_t address = 0; ///< of 8 bytes
+    enum class Kind {
+        refuses, ///< reads and writes are refused
+        corrupt, ///< reads bring poisoned data
+    };
+    Kind kind = Kind::refuses;
+};
+
+/// What surrounds the IOMMU besides software and DMA: messages from and to devices, memory that errs, and
+/// what the IOMMU changes in memory. The vectors of riscv_vector.h need it.
+class Surroundings
+{
+  public:
+    virtual ~Surroundings() = default;
+
+    /// A device sends a page request; returns when everything that follows from it has happened.
+    virtual void page_request(const PageRequest &request) = 0;
+    /// Messages that devices have received since the last call, in order.
+    virtual std::vector<DeviceMessage> take_messages() = 0;
+    /// A device sends completions of invalidation requests.
+    virtual void complete(const InvalidationCompletion &completion) = 0;
+    /// The time of these invalidation requests is over.
+    virtual void expire(uint32_t tags) = 0;
+    virtual void mark_memory(const MemoryMark &mark) = 0;
+    /// Aligned 8-byte words that the IOMMU has changed since the last call, ascending, as they are now.
+    virtual std::vector<MemoryWord> take_changes() = 0;
+    /// What waits of the command queue have waited for since the last call; nothing if for no DMA.
+    virtual std::optional<Drain> take_drain() = 0;
 };
 
 class Target
@@ -78,6 +146,11 @@ class Target
     virtual std::optional<bool> stale_use()
     {
         return std::nullopt;
+    }
+    /// Null if the target has none.
+    virtual Surroundings *surroundings()
+    {
+        return nullptr;
     }
 };
 

@@ -55,7 +55,7 @@ std::vector<TargetVariant> target_variants(const TargetOptions &options, Mode mo
         return {{"functional", make_functional_target}};
     }
     const std::vector<Geometry> geometries = chosen_geometries(options);
-    auto rig = std::make_shared<TimedRig>(geometries, options.kernel, "vtd", mode == Mode::cached);
+    auto rig = std::make_shared<TimedRig>(geometries, options.kernel, mode == Mode::cached);
     std::vector<TargetVariant> variants;
     for (size_t i = 0; i < geometries.size(); i++) {
         variants.push_back(

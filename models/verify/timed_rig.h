@@ -20,6 +20,8 @@
 #include "core/tracker_report.h"
 #include "models/config/system_config.h"
 #include "models/kernel.h"
+#include "models/systemc/systemc_kernel.h"
+#include "models/verify/device_side.h"
 #include "models/verify/functional_target.h"
 
 namespace iommu_sim::verify
@@ -35,7 +37,8 @@ struct Geometry {
 /// entries, everything is displaced all the time), "chained" (each cache a unit of its own).
 std::vector<Geometry> builtin_geometries();
 
-/// A unit that sends what it is given and keeps what comes back. Ports: 0 DMA, 1 registers.
+/// A unit that sends what it is given and keeps what comes back. It stands for the host and for every device
+/// of a vector. Ports: 0 DMA, 1 registers, 2 messages to devices.
 class Probe
 {
   public:
@@ -56,6 +59,21 @@ class Probe
     {
         return &ports_[1];
     }
+    iom_port *message_port()
+    {
+        return &ports_[2];
+    }
+    /// Forgets what has been received; from now on devices behave as `devices` says.
+    void reset(const DeviceSide &devices)
+    {
+        devices_ = devices;
+    }
+    DeviceSide &devices()
+    {
+        return devices_;
+    }
+    /// Queues the completion message of one tag.
+    void complete(const InvalidationCompletion &completion, unsigned tag);
     /// Queues a request; it leaves when the unit is next advanced.
     void send(const iom_xlate &request);
     void write_register(uint32_t offset, unsigned bytes, uint64_t value);
@@ -76,11 +94,14 @@ class Probe
     };
     static iom_cycle advance(iom_unit *unit, iom_cycle now);
     void step(iom_cycle now);
+    void take_message(iom_msg *msg, iom_cycle now);
 
     static const iom_unit_ops ops_;
     Unit unit_ = {};
-    iom_port ports_[2] = {};
-    iom_pool dma_pool_, mmio_pool_;
+    static constexpr unsigned port_count = 3;
+    iom_port ports_[port_count] = {};
+    iom_pool dma_pool_, mmio_pool_, completion_pool_;
+    DeviceSide devices_{0};
     std::vector<std::pair<unsigned, iom_msg *>> queued_; ///< port, message
     iom_dma answer_ = {};
     bool answered_ = false;
@@ -96,13 +117,16 @@ class RigSystem
     RigSystem(const RigSystem &) = delete;
     RigSystem &operator=(const RigSystem &) = delete;
 
-    /// Back to reset with another architecture configuration; nothing may be under way.
-    void reset(const ArchInstance &instance, const std::vector<RamRange> &ram, iom_cycle now);
+    /// Back to reset with another architecture configuration; nothing may be under way but requests that
+    /// devices hold (TimedRig::give_up).
+    void reset(const ArchInstance &instance, const std::vector<RamRange> &ram, const DeviceSide &devices,
+               iom_cycle now);
 
     Probe probe;
     iom_memory_image *image = nullptr;
     iom_iommu iommu = {};
     iom_tracker *tracker = nullptr; ///< null: none
+    ChangeLog changes;              ///< what the IOMMU has changed in the image
 
     /// Stale uses that the tracker has seen up to and including cycle `now`.
     uint64_t stale_uses(iom_cycle now);
@@ -115,9 +139,8 @@ class RigSystem
 class TimedRig
 {
   public:
-    /// `kernel` is "core" or "systemc"; `machine` names the family whose architecture is built first.
-    TimedRig(const std::vector<Geometry> &geometries, const std::string &kernel, const std::string &machine,
-             bool tracked);
+    /// `kernel` is "core" or "systemc".
+    TimedRig(const std::vector<Geometry> &geometries, const std::string &kernel, bool tracked);
     ~TimedRig();
     TimedRig(const TimedRig &) = delete;
     TimedRig &operator=(const TimedRig &) = delete;
@@ -126,14 +149,21 @@ class TimedRig
     {
         return *systems_[index];
     }
-    /// Runs until nothing is left to do. Throws std::runtime_error on a deadlock.
+    /// Runs until nothing is left to do, or nothing but waiting for devices to complete invalidations. Throws
+    /// std::runtime_error on a deadlock.
     void settle();
+    /// The time of these invalidation requests of a system is over.
+    void expire(RigSystem &system, uint32_t tags);
+    /// Ends all that waits for devices.
+    void give_up(RigSystem &system);
     iom_cycle now() const
     {
         return kernel_->now();
     }
 
   private:
+    Partition partition() const;
+
     iom_netlist netlist_ = {};
     std::vector<std::unique_ptr<RigSystem>> systems_;
     std::unique_ptr<Kernel> kernel_;

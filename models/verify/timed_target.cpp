@@ -3,8 +3,7 @@
 // Timed target: see timed_target.h.
 #include "models/verify/timed_target.h"
 
-#include <algorithm>
-#include <cstring>
+#include <stdexcept>
 
 #include "models/verify/family.h"
 
@@ -15,43 +14,28 @@ TimedTarget::TimedTarget(std::shared_ptr<TimedRig> rig, size_t index, const Vect
     : rig_(std::move(rig)), system_(rig_->system(index))
 {
     const Family &family = family_of(config.machine);
-    system_.reset(family.make_arch(config), family.ram(), rig_->now());
+    rig_->give_up(system_); // what the vector before has left
+    system_.reset(family.make_arch(config), family.ram(config), DeviceSide(family.invalidation_tags(config)),
+                  rig_->now());
+    take_drain();
 }
-
-namespace
-{
-
-// Calls `part` for the pieces of [address, address + bytes) between page boundaries; RAM ends only there.
-template <typename Part> void by_page(uint64_t address, size_t bytes, Part part)
-{
-    for (size_t done = 0; done < bytes;) {
-        size_t piece = std::min<size_t>(bytes - done, IOM_PAGE_BYTES - (address + done) % IOM_PAGE_BYTES);
-        part(address + done, done, piece);
-        done += piece;
-    }
-}
-
-} // namespace
 
 void TimedTarget::write_memory(uint64_t address, const void *data, size_t bytes)
 {
     const auto *from = static_cast<const uint8_t *>(data);
     by_page(address, bytes, [&](uint64_t at, size_t offset, size_t piece) {
-        if (!iom_memory_image_answers(system_.image, at, piece))
-            return;
-        iom_tracker_write(system_.tracker, rig_->now() + 1, IOM_WRITE_SOFTWARE, at,
-                          static_cast<unsigned>(piece), from + offset);
-        iom_memory_image_write(system_.image, at, from + offset, piece);
+        if (iom_memory_image_answers(system_.image, at, piece))
+            iom_tracker_write(system_.tracker, rig_->now() + 1, IOM_WRITE_SOFTWARE, at,
+                              static_cast<unsigned>(piece), from + offset);
     });
+    system_.changes.set_software(true);
+    software_write(system_.image, address, data, bytes);
+    system_.changes.set_software(false);
 }
 
 void TimedTarget::read_memory(uint64_t address, void *data, size_t bytes)
 {
-    auto *to = static_cast<uint8_t *>(data);
-    by_page(address, bytes, [&](uint64_t at, size_t offset, size_t piece) {
-        if (!iom_memory_image_read(system_.image, at, to + offset, piece))
-            std::memset(to + offset, 0, piece);
-    });
+    software_read(system_.image, address, data, bytes);
 }
 
 void TimedTarget::write_register(uint32_t offset, unsigned bytes, uint64_t value)
@@ -67,22 +51,71 @@ uint64_t TimedTarget::read_register(uint32_t offset, unsigned bytes)
     return arch.ops->read(&arch, iom_register_unit_state(system_.iommu.registers), offset, bytes);
 }
 
+iom_dma TimedTarget::send(const iom_xlate &request)
+{
+    system_.probe.send(request);
+    rig_->settle();
+    if (!system_.probe.answered())
+        throw std::runtime_error("a request was never answered");
+    return system_.probe.answer();
+}
+
 DmaResult TimedTarget::dma(const DmaStep &step)
 {
     stale_before_ = system_.stale_uses(rig_->now());
     iom_xlate request = request_of(step);
     if (step.write && step.type == AddressType::untranslated)
         request.flags = static_cast<uint16_t>(request.flags | IOM_REQ_POSTED);
-    system_.probe.send(request);
-    rig_->settle();
-    if (!system_.probe.answered())
-        throw std::runtime_error("a request was never answered");
-    const iom_dma &answer = system_.probe.answer();
+    const iom_dma answer = send(request);
     DmaResult result = result_of(answer.x);
     result.hit = answer.missed == 0;
     if (result.completion == Completion::address && answer.memory_error != 0)
         result.completion = Completion::access_error;
     return result;
+}
+
+void TimedTarget::page_request(const PageRequest &request)
+{
+    send(request_of(request));
+}
+
+std::vector<DeviceMessage> TimedTarget::take_messages()
+{
+    return system_.probe.devices().take();
+}
+
+void TimedTarget::complete(const InvalidationCompletion &completion)
+{
+    for (unsigned tag = 0; tag < DeviceSide::most_tags; tag++) {
+        if (completion.tags >> tag & 1)
+            system_.probe.complete(completion, tag);
+    }
+    system_.probe.devices().complete(completion);
+    rig_->settle();
+}
+
+void TimedTarget::expire(uint32_t tags)
+{
+    rig_->expire(system_, tags);
+}
+
+void TimedTarget::mark_memory(const MemoryMark &mark)
+{
+    mark_image(system_.image, mark);
+}
+
+std::vector<MemoryWord> TimedTarget::take_changes()
+{
+    return system_.changes.take();
+}
+
+std::optional<Drain> TimedTarget::take_drain()
+{
+    const iom_command_queue_stats *stats = iom_command_queue_stats_of(system_.iommu.queue);
+    const Drain drain = {stats->read_drains != reads_drained_, stats->write_drains != writes_drained_};
+    reads_drained_ = stats->read_drains;
+    writes_drained_ = stats->write_drains;
+    return drain.reads || drain.writes ? std::optional<Drain>(drain) : std::nullopt;
 }
 
 void TimedTarget::flush_caches()

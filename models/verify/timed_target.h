@@ -13,7 +13,7 @@
 namespace iommu_sim::verify
 {
 
-class TimedTarget final : public Target
+class TimedTarget final : public Target, public Surroundings
 {
   public:
     /// System `index` of the rig, out of reset, with what `config` asks for.
@@ -29,11 +29,26 @@ class TimedTarget final : public Target
     bool executes_queue() const override;
     bool has_caches() const override;
     std::optional<bool> stale_use() override;
+    Surroundings *surroundings() override
+    {
+        return this;
+    }
+
+    void page_request(const PageRequest &request) override;
+    std::vector<DeviceMessage> take_messages() override;
+    void complete(const InvalidationCompletion &completion) override;
+    void expire(uint32_t tags) override;
+    void mark_memory(const MemoryMark &mark) override;
+    std::vector<MemoryWord> take_changes() override;
+    std::optional<Drain> take_drain() override;
 
   private:
+    iom_dma send(const iom_xlate &request);
+
     std::shared_ptr<TimedRig> rig_;
     RigSystem &system_;
-    uint64_t stale_before_ = 0; ///< stale uses before the last request
+    uint64_t stale_before_ = 0;                       ///< stale uses before the last request
+    uint64_t reads_drained_ = 0, writes_drained_ = 0; ///< before the last take_drain()
 };
 
 } // namespace iommu_sim::verify

@@ -5,11 +5,10 @@
 // One function for each object of the schema; vector_node.h has the checks of single values.
 #include "models/verify/vector.h"
 
-#include <cinttypes>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "models/verify/vector_file.h"
 #include "models/verify/vector_node.h"
 
 namespace iommu_sim::verify
@@ -83,7 +82,9 @@ FaultFields parse_fault(const Node &node)
                 fault.reason_any.push_back(item.hexadecimal_or_number());
             if (fault.reason_any.empty())
                 value.fail("must not be empty");
-        } else if (name != "raw") { // the undecoded record says nothing new
+        } else if (name == "cause") { // RISC-V's word
+            fault.fields["reason"] = parse_fault_value(name, value);
+        } else if (name != "raw" && name != "n") { // the undecoded record, and the number of records
             fault.fields[name] = parse_fault_value(name, value);
         }
     });
@@ -364,6 +365,8 @@ VectorConfig parse_config(const Node &node)
         for (const Node &item : node.at("ats_devs").items())
             config.ats_devices.push_back(static_cast<uint32_t>(item.hexadecimal_or_number(UINT32_MAX)));
     }
+    if (config.machine == "riscv")
+        node.expect_only({"machine", "iommu", "kind", "mode", "source"}, "cfg");
     if (config.machine == "vtd") {
         node.expect_only({"machine", "iommu", "mode", "kind", "aw", "haw", "source", "cap", "ecap",
                           "keep_faults", "ats_devs"},
@@ -405,28 +408,31 @@ Vector parse_fields(const Node &node, Place &place)
 
 } // namespace
 
-Vector parse_vector(const std::string &text, const std::string &file, size_t line,
-                    std::set<std::string> *notes)
+AnyVector parse_any_vector(const std::string &text, const std::string &file, size_t line,
+                           std::set<std::string> *notes)
 {
-    Place place{file, line, {}, notes};
-    json document;
-    try {
-        document = json::parse(text);
-    } catch (const json::parse_error &error) {
-        throw VectorError(file + ":" + std::to_string(line) + ":" + std::to_string(error.byte) +
-                          ": not JSON: " + error.what());
-    }
+    Place place{file, line, {}, notes, "vector"};
+    const json document = parse_json(text, file, line);
     const Node root(document, place, "");
     if (!root.is_object())
         root.fail("unknown schema: a vector is a JSON object");
+    if (riscv::is_riscv_vector(document))
+        return riscv::parse_riscv_vector(root, place);
     return parse_fields(root, place);
+}
+
+Vector parse_vector(const std::string &text, const std::string &file, size_t line,
+                    std::set<std::string> *notes)
+{
+    AnyVector vector = parse_any_vector(text, file, line, notes);
+    if (!std::holds_alternative<Vector>(vector))
+        throw VectorError(file + ":" + std::to_string(line) + ": is a vector of another schema");
+    return std::get<Vector>(std::move(vector));
 }
 
 std::string hex(uint64_t value)
 {
-    char text[24];
-    std::snprintf(text, sizeof text, "0x%" PRIx64, value);
-    return text;
+    return hexadecimal_text(value);
 }
 
 const char *step_name(const Step &step)

@@ -15,20 +15,17 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <stdexcept>
 #include <string>
 #include <variant>
 #include <vector>
+
+#include "models/input/line_reader.h"
 
 namespace iommu_sim::verify
 {
 
 /// A file that is no conformance vector. what() names file, line, vector and field.
-class VectorError : public std::runtime_error
-{
-  public:
-    using std::runtime_error::runtime_error;
-};
+using VectorError = InputError;
 
 /// Bytes that software puts into memory, lowest address first.
 struct MemoryImage {
@@ -93,6 +90,7 @@ struct DmaStep {
     std::optional<uint32_t> pasid;
     bool priv = false;
     bool exec = false;
+    bool cxl = false; ///< of a translation request: the device is a CXL device
     AddressType type = AddressType::untranslated;
     Outcome res;                             ///< what the recorded hardware did, with its caches
     std::optional<Outcome> fresh, ref, spec; ///< uncached outcome; second opinions
@@ -155,6 +153,21 @@ enum class Source {
     spec, ///< computed from a model of the specification: exact
 };
 
+/// Choices of a RISC-V IOMMU, as vectors of its reference model state them (riscv_vector.h).
+struct RiscvParameters {
+    uint64_t capabilities = 0;
+    uint32_t fctl = 0;           ///< reset value
+    uint8_t counters = 0;        ///< performance counters, cycle counter included
+    uint8_t counter_bits = 0;    ///< their width
+    uint16_t events = 0;         ///< largest event id
+    uint8_t vector_bits = 0;     ///< writable bits of a vector number
+    uint8_t max_mode = 4;        ///< largest ddtp.iommu_mode
+    uint32_t device_id_mask = 0; ///< device ids that exist
+    bool gxl_writable = false, be_writable = false;
+    uint8_t bare_page_log2 = 12;      ///< range reported for a stage that is Bare
+    uint8_t bare_page_sv32_log2 = 12; ///< likewise with Sv32 or Sv32x4 only
+};
+
 struct VectorConfig {
     std::string machine; ///< "vtd", "riscv", "smmu", "amd", "virtio"
     std::string mode;    ///< "legacy", "ss", "fs", "sm" (VT-d); `kind` of the other families
@@ -164,6 +177,7 @@ struct VectorConfig {
     std::map<std::string, uint64_t> capabilities; ///< "cap", "ecap", "efr", "IDR0", ...
     bool keep_faults = false;                     ///< records are not cleared after each DMA
     std::vector<uint32_t> ats_devices;
+    std::optional<RiscvParameters> riscv; ///< absent: as recorded machines of this family are
 };
 
 struct Vector {

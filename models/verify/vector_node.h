@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A JSON value together with the way that led to it, so that every complaint about a vector can say
-// where it is. Private to the reader of vectors (vector.cpp).
+// What the readers of vectors share (vector.cpp, riscv_reader.cpp).
 #ifndef IOM_MODELS_VERIFY_VECTOR_NODE_H
 #define IOM_MODELS_VERIFY_VECTOR_NODE_H
 
-#include <cstdint>
-#include <initializer_list>
-#include <nlohmann/json.hpp>
-#include <set>
-#include <string>
-#include <utility>
-#include <vector>
-
+#include "models/input/json_node.h"
+#include "models/verify/riscv_vector.h"
 #include "models/verify/vector.h"
 
 namespace iommu_sim::verify
@@ -20,197 +13,14 @@ namespace iommu_sim::verify
 
 using json = nlohmann::json;
 
-struct Place {
-    const std::string &file;
-    size_t line;
-    std::string id; // once known
-    std::set<std::string> *notes;
-};
-
-inline std::string join(std::string path, const std::string &key)
+namespace riscv
 {
-    if (!path.empty())
-        path += '.';
-    path += key;
-    return path;
-}
 
-class Node
-{
-  public:
-    Node(const json &value, Place &place, std::string path)
-        : value_(value), place_(place), path_(std::move(path))
-    {
-    }
+/// Is this a vector of the RISC-V reference model? Told by its keys.
+bool is_riscv_vector(const json &document);
+Vector parse_riscv_vector(const Node &node, Place &place);
 
-    [[noreturn]] void fail(const std::string &what) const
-    {
-        std::string text = place_.file + ":" + std::to_string(place_.line) + ": ";
-        if (!place_.id.empty())
-            text += "vector " + place_.id + ": ";
-        throw VectorError(text + (path_.empty() ? "" : path_ + ": ") + what);
-    }
-
-    bool has(const char *key) const
-    {
-        return value_.is_object() && value_.contains(key);
-    }
-
-    Node at(const char *key) const
-    {
-        if (!value_.is_object())
-            fail("must be an object");
-        const auto found = value_.find(key);
-        if (found == value_.end())
-            fail(std::string("missing field '") + key + "'");
-        return {*found, place_, join(path_, key)};
-    }
-
-    std::vector<Node> items() const
-    {
-        if (!value_.is_array())
-            fail("must be a list");
-        std::vector<Node> nodes;
-        nodes.reserve(value_.size());
-        for (size_t i = 0; i < value_.size(); i++)
-            nodes.emplace_back(value_[i], place_, path_ + "[" + std::to_string(i) + "]");
-        return nodes;
-    }
-
-    /// Exactly `count` items.
-    std::vector<Node> tuple(size_t count) const
-    {
-        std::vector<Node> nodes = items();
-        if (nodes.size() != count)
-            fail("must have " + std::to_string(count) + " items, has " + std::to_string(nodes.size()));
-        return nodes;
-    }
-
-    std::string text() const
-    {
-        if (!value_.is_string())
-            fail("must be a text");
-        return value_.get<std::string>();
-    }
-
-    bool flag() const // true, false, 1, 0
-    {
-        if (value_.is_boolean())
-            return value_.get<bool>();
-        return number(1) != 0;
-    }
-
-    bool is_null() const
-    {
-        return value_.is_null();
-    }
-    bool is_array() const
-    {
-        return value_.is_array();
-    }
-    bool is_object() const
-    {
-        return value_.is_object();
-    }
-    bool is_number() const
-    {
-        return value_.is_number();
-    }
-    bool is_boolean() const
-    {
-        return value_.is_boolean();
-    }
-    bool is_string() const
-    {
-        return value_.is_string();
-    }
-
-    /// JSON number 0..limit. (A negative number would silently become huge on conversion.)
-    uint64_t number(uint64_t limit) const
-    {
-        if (!value_.is_number_unsigned())
-            fail("must be a whole number that is not negative");
-        const auto value = value_.get<uint64_t>();
-        if (value > limit)
-            fail("is larger than " + std::to_string(limit));
-        return value;
-    }
-
-    /// "0x..." with 1 to 16 digits, 0..limit.
-    uint64_t hexadecimal(uint64_t limit = UINT64_MAX) const
-    {
-        const std::string digits = text();
-        if (digits.size() < 3 || digits.size() > 18 || digits.compare(0, 2, "0x") != 0)
-            fail("must be a text of the form \"0x...\" with 1 to 16 digits");
-        uint64_t value = 0;
-        for (size_t i = 2; i < digits.size(); i++)
-            value = value << 4 | digit(digits[i]);
-        if (value > limit)
-            fail("is larger than " + hex(limit));
-        return value;
-    }
-
-    /// "0x...", a number, or a flag (1 and 0).
-    uint64_t scalar() const
-    {
-        return value_.is_boolean() ? (flag() ? 1 : 0) : hexadecimal_or_number();
-    }
-
-    uint64_t hexadecimal_or_number(uint64_t limit = UINT64_MAX) const
-    {
-        return is_string() ? hexadecimal(limit) : number(limit);
-    }
-
-    std::vector<uint8_t> bytes() const
-    {
-        const std::string digits = text();
-        if (digits.size() % 2 != 0)
-            fail("must have two hexadecimal digits for each byte");
-        std::vector<uint8_t> result;
-        result.reserve(digits.size() / 2);
-        for (size_t i = 0; i < digits.size(); i += 2)
-            result.push_back(static_cast<uint8_t>(digit(digits[i]) << 4 | digit(digits[i + 1])));
-        return result;
-    }
-
-    /// Notes every field that is not in `known`.
-    void expect_only(std::initializer_list<const char *> known, const std::string &what) const
-    {
-        if (place_.notes == nullptr)
-            return;
-        for (const auto &[key, unused] : value_.items()) {
-            bool found = false;
-            for (const char *name : known)
-                found = found || key == name;
-            if (!found)
-                place_.notes->insert(join(what, key));
-        }
-    }
-
-    template <typename Function> void each_field(Function function) const
-    {
-        if (!value_.is_object())
-            fail("must be an object");
-        for (auto it = value_.begin(); it != value_.end(); ++it)
-            function(it.key(), Node(it.value(), place_, join(path_, it.key())));
-    }
-
-  private:
-    unsigned digit(char c) const
-    {
-        if (c >= '0' && c <= '9')
-            return static_cast<unsigned>(c - '0');
-        if (c >= 'a' && c <= 'f')
-            return static_cast<unsigned>(c - 'a' + 10);
-        if (c >= 'A' && c <= 'F')
-            return static_cast<unsigned>(c - 'A' + 10);
-        fail(std::string("'") + c + "' is no hexadecimal digit");
-    }
-
-    const json &value_;
-    Place &place_;
-    std::string path_;
-};
+} // namespace riscv
 
 } // namespace iommu_sim::verify
 

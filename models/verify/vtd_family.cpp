@@ -5,11 +5,12 @@
 //
 // Source: Intel VT-d specification Rev. 4.1, sections 7.2 (fault recording), 11.4.7.6 (FRCD) and
 // 6.5.2 (queued invalidation).
+#include "models/verify/vtd_family.h"
+
 #include <array>
 #include <stdexcept>
 
 #include "core/arch/vtd/vtd.h"
-#include "models/verify/family.h"
 #include "models/verify/vtd_path.h"
 
 namespace iommu_sim::verify
@@ -94,7 +95,7 @@ std::optional<RegisterRef> find_record_register(const VectorConfig &config, cons
 class VtdFamily final : public Family
 {
   public:
-    std::vector<RamRange> ram() const override
+    std::vector<RamRange> ram(const VectorConfig &) const override
     {
         return {{0, 0x7fffffff}, {0x100000000, 0x27fffffff}};
     }
@@ -198,12 +199,10 @@ class VtdFamily final : public Family
 
 } // namespace
 
-const Family &family_of(const std::string &machine)
+const Family &vtd_family()
 {
-    static const VtdFamily vtd;
-    if (machine == "vtd")
-        return vtd;
-    throw std::runtime_error("machine '" + machine + "' is not supported (supported: vtd)");
+    static const VtdFamily family;
+    return family;
 }
 
 } // namespace iommu_sim::verify

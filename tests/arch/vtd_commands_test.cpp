@@ -75,8 +75,11 @@ class VtdCommands : public ::testing::Test
         iom_command command{};
         command.kind = IOM_COMMAND_INVALID;
         command.error = UINT32_MAX;
-        if (ops.encode_flush(software, &flush, words) == IOM_SOFTWARE_OK)
-            iom_vtd_ops.decode(&fixture.arch, words, registers.command_bytes, &command);
+        if (ops.encode_flush(software, &flush, words) == IOM_SOFTWARE_OK) {
+            iom_queue_setup setup{};
+            setup.command_bytes = registers.command_bytes;
+            iom_vtd_ops.decode(&fixture.arch, &setup, words, &command);
+        }
         return command;
     }
     static bool refused(const iom_command &command)
@@ -275,7 +278,9 @@ TEST_F(VtdCommands, sync)
         uint64_t words[IOM_COMMAND_WORDS];
         iom_command command;
         ASSERT_EQ(ops.encode_sync(software, &sync, words), IOM_SOFTWARE_OK);
-        iom_vtd_ops.decode(&fixture.arch, words, registers.command_bytes, &command);
+        iom_queue_setup setup{};
+            setup.command_bytes = registers.command_bytes;
+            iom_vtd_ops.decode(&fixture.arch, &setup, words, &command);
         ASSERT_EQ(command.kind, IOM_COMMAND_WAIT);
         EXPECT_TRUE(command.wait.write_status && command.wait.fence);
         EXPECT_FALSE(command.wait.interrupt || command.wait.drain_page_requests);

@@ -49,7 +49,9 @@ class VtdDecode : public ::testing::Test
     {
         const uint64_t words[4] = {low, high, third, fourth};
         iom_command command;
-        iom_vtd_ops.decode(&fixture.arch, words, bytes, &command);
+        iom_queue_setup setup{};
+        setup.command_bytes = bytes;
+        iom_vtd_ops.decode(&fixture.arch, &setup, words, &command);
         return command;
     }
 

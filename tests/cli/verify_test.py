@@ -36,7 +36,8 @@ class Verify(ProgramTest):
     def test_recorded_families_are_complete(self):
         files = [path for path in FILES if "spec" not in path.name]
         done = self.call("verify", *files)
-        self.assertEqual(self.closing(done.stdout), (600, 0, 0))
+        # 3 of VT-d and 5 of RISC-V with 200 vectors each, 3 of the RISC-V reference model with 500
+        self.assertEqual(self.closing(done.stdout), (8 * 200 + 3 * 500, 0, 0))
 
     def test_timed_systems_agree(self):
         for kernel in ("core", "systemc"):
@@ -62,6 +63,24 @@ class Verify(ProgramTest):
             done = self.call("verify", path)
             self.assertEqual(done.returncode, 2, done.stdout)
             self.assertIn(str(path), done.stderr)
+
+    def test_the_schema_is_found_out_file_by_file(self):
+        files = [ROOT / "tests/data/vectors" / name
+                 for name in ("riscv-iommu-00.jsonl.zst", "vtd-legacy.jsonl.zst", "riscv-s.jsonl.zst")]
+        done = self.call("verify", *files)
+        self.assertEqual(self.closing(done.stdout), (900, 0, 0))
+
+    def test_a_wrong_effect_fails_and_is_named(self):
+        path = ROOT / "tests/data/vectors/riscv-iommu-00.jsonl.zst"
+        text = subprocess.run(["zstd", "-dc", str(path)], stdout=subprocess.PIPE, text=True, check=True).stdout
+        first = text.splitlines()[0]
+        spoiled = re.sub(r'"cause": ?21', '"cause": 20', first, count=1)
+        self.assertNotEqual(spoiled, first)
+        done = self.call("verify", "--kernel", "functional", self.write("spoiled.jsonl", spoiled))
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(self.closing(done.stdout), (0, 1, 0))
+        self.assertRegex(done.stdout, r"spoiled.jsonl:1: vector rvi-000000 step \d+: req ")
+        self.assertIn("fault record 0: expected cause 20", done.stdout)
 
     def test_a_wrong_expectation_fails(self):
         path = ROOT / "tests/data/vectors/vtd-legacy.jsonl.zst"

@@ -325,9 +325,9 @@ TEST(CacheCycle, probe_in_the_cycle_of_an_invalidation_still_hits)
     iom_cache_match match = range(0x1000, 0x1fff);
     iom_cache_invalidate(cache.get(), 10, &match);
     EXPECT_GE(iom_cache_probe(cache.get(), 10, &tag), 0);
-    EXPECT_TRUE(iom_cache_contains(cache.get(), 10, &match));
+    EXPECT_EQ(iom_cache_count_matching(cache.get(), 10, &match), 1u);
     EXPECT_EQ(iom_cache_probe(cache.get(), 11, &tag), IOM_CACHE_MISS);
-    EXPECT_FALSE(iom_cache_contains(cache.get(), 11, &match));
+    EXPECT_EQ(iom_cache_count_matching(cache.get(), 11, &match), 0u);
 }
 
 TEST(CacheCycle, invalidation_removes_a_fill_of_its_cycle_whatever_the_order_of_calls)

@@ -43,7 +43,8 @@ class DeviceTlbSpaces : public DeviceTlbInvalidate
             match.fields = IOM_TAG_ADDRESS | IOM_TAG_SUBSTREAM;
             match.first = match.last = page;
             match.tag.substream = pasid ? value : UINT32_MAX;
-            text += iom_cache_contains(iom_device_tlb_cache(tlb_), bench_.now() + 1, &match) ? '1' : '0';
+            text += iom_cache_count_matching(iom_device_tlb_cache(tlb_), bench_.now() + 1, &match) != 0 ? '1'
+                                                                                                        : '0';
         };
         for (uint32_t space : {0u, 7u, 8u}) {
             there(page_a, space != 0, space);
@@ -270,6 +271,69 @@ TEST_F(DeviceTlbInvalidate, what_is_under_way_is_squashed)
     EXPECT_EQ(at_host(first), second + 1); // joined it in the cycle of its own answer
     EXPECT_EQ(at_host(joined), second + 1);
     EXPECT_EQ(stats().fills, 1u);
+}
+
+// Under a storm of invalidations no answer would ever come in time: who has looked up again often enough
+// keeps the next one from beginning.
+TEST_F(DeviceTlbInvalidate, a_storm_of_invalidations_starves_nobody)
+{
+    build(default_config());
+    walk_cycles_ = 50;
+    iom_dma *read = send(100, page_a);
+    std::vector<iom_ats_invalidation *> storm;
+    for (iom_cycle c = 105; c < 2000; c += 10)
+        storm.push_back(invalidate_page(c, page_a));
+    bench_.run_until_idle();
+    EXPECT_EQ(translation_requests().size(), IOM_DEVICE_TLB_PATIENCE + 1) << "one more, which none may spoil";
+    const iom_cycle round = 50 + latency + 1 + 1;
+    EXPECT_EQ(at_host(read), 100 + (IOM_DEVICE_TLB_PATIENCE + 1) * round + 1);
+    EXPECT_EQ(stats().starved, 1u);
+    EXPECT_EQ(stats().invalidations, storm.size());
+    iom_cycle before = 0;
+    for (const iom_ats_invalidation *one : storm) { // kept waiting, not lost
+        EXPECT_GT(one->applied, before);
+        before = one->applied;
+        EXPECT_NE(completed(one), IOM_NEVER);
+    }
+}
+
+// It is served even if it finds in the end that it may not.
+TEST_F(DeviceTlbInvalidate, patience_ends_with_a_refusal_too)
+{
+    for (bool fallback : {false, true}) {
+        Rig rig;
+        iom_device_tlb_config config = default_config();
+        config.untranslated_fallback = fallback;
+        rig.build(config);
+        rig.walk_cycles_ = 50;
+        rig.answer_with(page_a, IOM_OUTCOME_DENIED);
+        for (int i = 0; i < 3; i++)
+            rig.send(100 + static_cast<iom_cycle>(i), page_a, IOM_REQ_WRITE);
+        std::vector<iom_ats_invalidation *> storm;
+        for (iom_cycle c = 105; c < 1000; c += 10)
+            storm.push_back(rig.invalidate_page(c, page_a));
+        rig.bench_.run_until_idle();
+        EXPECT_EQ(rig.stats().starved, 3u);
+        EXPECT_EQ(rig.stats().refused, 3u);
+        EXPECT_NE(rig.completed(storm.back()), IOM_NEVER);
+    }
+}
+
+TEST_F(DeviceTlbInvalidate, the_completion_says_how_many_translation_requests_were_stopped)
+{
+    for (bool squash : {false, true}) {
+        Rig rig;
+        iom_device_tlb_config config = default_config();
+        config.squash = squash;
+        rig.build(config);
+        rig.send(10, page_a);
+        rig.send(11, page_b);
+        const iom_ats_invalidation *one = rig.invalidate_page(20, page_a);
+        const iom_ats_invalidation *none = rig.invalidate_page(22, page_a); // already stopped
+        rig.bench_.run_until_idle();
+        EXPECT_EQ(one->stopped, squash ? 1u : 0u);
+        EXPECT_EQ(none->stopped, 0u);
+    }
 }
 
 TEST_F(DeviceTlbInvalidate, other_pages_under_way_are_not_squashed)

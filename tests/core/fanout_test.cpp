@@ -6,182 +6,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <tuple>
 #include <vector>
 
-#include "core/fanout.h"
-#include "tests/core/support/bench.h"
+#include "tests/core/fanout_fixture.hpp"
+
+using namespace fanout_fixture;
 
 namespace
 {
-
-constexpr uint32_t sources = 2, participants = 3;
-
-struct Sent {
-    iom_cycle cycle; ///< in which the fan-out sent it
-    uint32_t to;     ///< participant or device
-    iom_msg *msg;
-    uint64_t id = 0; ///< of the invalidation (participants); the message is used again once it is back
-
-    const iom_control &control() const
-    {
-        return *reinterpret_cast<const iom_control *>(msg);
-    }
-    const iom_ats_invalidation &request() const
-    {
-        return *reinterpret_cast<const iom_ats_invalidation *>(msg);
-    }
-};
-
-struct Answer {
-    iom_cycle cycle; ///< in which the fan-out sent it
-    uint32_t source;
-    uint64_t cookie;
-    uint8_t result;
-    uint32_t removed;
-};
-
-bool operator==(const Answer &a, const Answer &b)
-{
-    return std::tie(a.cycle, a.source, a.cookie, a.result, a.removed) ==
-           std::tie(b.cycle, b.source, b.cookie, b.result, b.removed);
-}
-
-std::ostream &operator<<(std::ostream &out, const Answer &a)
-{
-    return out << "{" << a.cycle << ", source " << a.source << ", cookie " << a.cookie << ", result "
-               << int{a.result} << ", removed " << a.removed << "}";
-}
-
-constexpr uint32_t stream_of(uint32_t device)
-{
-    return 0x100 + device;
-}
-
-class FanoutBench
-{
-  public:
-    explicit FanoutBench(uint32_t devices = 2, uint64_t timeout_cycles = 0)
-        : source("source", sources, 0), world("world", 0, participants + devices + 1), devices_(devices)
-    {
-        iom_pool_init(&pool_, IOM_MSG_CONTROL, sizeof(iom_control));
-        std::vector<uint32_t> streams;
-        for (uint32_t i = 0; i < devices; i++)
-            streams.push_back(stream_of(i));
-        iom_fanout_config config = {};
-        config.sources = sources;
-        config.participants = participants;
-        config.devices = devices;
-        config.streams = streams.data();
-        config.timeout_cycles = timeout_cycles;
-        fanout = iom_fanout_create(&config, "fanout");
-        bench.add(source.unit());
-        bench.add(world.unit());
-        bench.add(iom_fanout_unit(fanout));
-        const iom_link_config wire = {1, 1, 1, 0};
-        for (uint32_t i = 0; i < sources; i++) {
-            bench.connect(source.port(i), iom_fanout_source(fanout, i), wire);
-            source.on(i, [this, i](iom_cycle now, iom_msg *msg) {
-                const auto &c = *reinterpret_cast<iom_control *>(msg);
-                answers.push_back({now - 1, i, c.cookie, c.result, c.removed});
-                iom_msg_release(msg);
-            });
-        }
-        for (uint32_t i = 0; i < participants; i++) {
-            bench.connect(iom_fanout_participant(fanout, i), world.port(i), wire);
-            world.on(i, [this, i](iom_cycle now, iom_msg *msg) {
-                told.push_back({now - 1, i, msg});
-                told.back().id = told.back().control().invalidation.id;
-            });
-        }
-        for (uint32_t i = 0; i < devices; i++) {
-            bench.connect(iom_fanout_device(fanout, i), world.port(participants + i), wire);
-            world.on(participants + i, [this, i](iom_cycle now, iom_msg *msg) {
-                asked.push_back({now - 1, i, msg});
-            });
-        }
-        bench.connect(iom_fanout_events(fanout), world.port(participants + devices), wire);
-        world.on(participants + devices, [this](iom_cycle now, iom_msg *msg) {
-            events.push_back({now - 1, reinterpret_cast<iom_queue_event_message *>(msg)->event});
-            iom_msg_release(msg);
-        });
-        bench.start();
-    }
-    ~FanoutBench()
-    {
-        bench.close();
-        iom_fanout_destroy(fanout);
-        iom_pool_free(&pool_);
-    }
-    FanoutBench(const FanoutBench &) = delete;
-    FanoutBench &operator=(const FanoutBench &) = delete;
-
-    /// Something that arrives at the fan-out in `arrival`.
-    iom_control *control(iom_cycle arrival, uint32_t from, iom_control_op op)
-    {
-        auto *made = static_cast<iom_control *>(iom_pool_take(&pool_));
-        const iom_msg header = made->msg;
-        *made = iom_control{};
-        made->msg = header;
-        made->op = static_cast<uint8_t>(op);
-        made->cookie = ++cookies_;
-        source.send_at(arrival - 1, from, &made->msg);
-        return made;
-    }
-    iom_control *own(iom_cycle arrival, uint32_t from)
-    {
-        iom_control *made = control(arrival, from, IOM_CONTROL_INVALIDATE);
-        made->invalidation.parts = 1;
-        made->invalidation.part[0].targets = IOM_INVALIDATE_IOTLB;
-        return made;
-    }
-    iom_control *device(iom_cycle arrival, uint32_t from, uint32_t stream, uint32_t depth = 0)
-    {
-        iom_control *made = control(arrival, from, IOM_CONTROL_INVALIDATE);
-        made->invalidation.has_device = true;
-        made->invalidation.device.stream = stream;
-        made->invalidation.device.queue_depth = depth;
-        return made;
-    }
-    /// Participant of told[index] acknowledges; the fan-out has it in `arrival`.
-    void acknowledge(size_t index, iom_cycle arrival, uint32_t removed = 0)
-    {
-        const Sent &sent = told.at(index);
-        reinterpret_cast<iom_control *>(sent.msg)->removed = removed;
-        world.send_at(arrival - 1, sent.to, sent.msg);
-    }
-    /// Device of asked[index] completes.
-    void answer(size_t index, iom_cycle arrival, uint32_t removed = 0)
-    {
-        const Sent &sent = asked.at(index);
-        reinterpret_cast<iom_ats_invalidation *>(sent.msg)->removed = removed;
-        world.send_at(arrival - 1, participants + sent.to, sent.msg);
-    }
-    const iom_fanout_stats &stats() const
-    {
-        return *iom_fanout_stats_of(fanout);
-    }
-    uint64_t messages_out() const
-    {
-        return pool_.in_use;
-    }
-
-    std::vector<Sent> told, asked;
-    std::vector<Answer> answers;
-    struct Event {
-        iom_cycle cycle;
-        iom_queue_event event;
-    };
-    std::vector<Event> events;
-    bench::Bench bench;
-    bench::ScriptUnit source, world;
-    iom_fanout *fanout = nullptr;
-
-  private:
-    uint32_t devices_;
-    uint64_t cookies_ = 0;
-    iom_pool pool_ = {};
-};
 
 // ---- the IOMMU's own caches --------------------------------------------------------------------------
 
@@ -374,6 +206,31 @@ TEST(Fanout, thirty_two_tags_are_all_there_are)
     EXPECT_EQ(b.asked[32].request().tag, b.asked[5].request().tag);
     EXPECT_EQ(b.asked[32].to, 0u) << "the oldest that waits";
     EXPECT_EQ(b.stats().most_tags, 32u);
+}
+
+// A tag that becomes free in the cycle in which a younger invalidation gets as far as its device.
+TEST(Fanout, the_oldest_that_waits_gets_a_tag_before_anybody_younger)
+{
+    FanoutBench b(3);
+    for (uint32_t i = 0; i < IOM_INVALIDATION_TAGS; i++)
+        b.device(10, 0, stream_of(0));
+    b.device(11, 0, stream_of(1)); // waits for a tag
+    iom_control *both = b.own(12, 1);
+    both->invalidation.has_device = true;
+    both->invalidation.device.stream = stream_of(2);
+    b.bench.run_to(20);
+    ASSERT_EQ(b.asked.size(), IOM_INVALIDATION_TAGS);
+    for (size_t i = 0; i < participants; i++)
+        b.acknowledge(i, 30);
+    b.answer(5, 30);
+    b.bench.run_to(35);
+    ASSERT_EQ(b.asked.size(), IOM_INVALIDATION_TAGS + 1);
+    EXPECT_EQ(b.asked.back().cycle, 30u);
+    EXPECT_EQ(b.asked.back().to, 1u);
+    b.answer(6, 40);
+    b.bench.run_to(45);
+    ASSERT_EQ(b.asked.size(), IOM_INVALIDATION_TAGS + 2);
+    EXPECT_EQ(b.asked.back().to, 2u);
 }
 
 TEST(Fanout, a_device_takes_as_many_as_its_queue_depth_and_others_go_on)

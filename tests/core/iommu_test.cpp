@@ -8,7 +8,7 @@
 #include <optional>
 #include <ostream>
 
-#include "core/rng.h"
+#include "tests/core/support/dice.h"
 #include "tests/core/support/vtd_bench.h"
 
 namespace
@@ -16,30 +16,6 @@ namespace
 
 using bench::VtdBench;
 using bench::VtdBenchConfig;
-
-class Dice
-{
-  public:
-    explicit Dice(uint64_t seed)
-    {
-        iom_rng_seed(&rng_, seed, "iommu test");
-    }
-    uint64_t below(uint64_t bound)
-    {
-        return iom_rng_below(&rng_, bound);
-    }
-    uint32_t between(uint32_t first, uint32_t last)
-    {
-        return first + static_cast<uint32_t>(below(last - first + 1));
-    }
-    bool chance(unsigned percent)
-    {
-        return below(100) < percent;
-    }
-
-  private:
-    iom_rng rng_;
-};
 
 void roll(Dice &dice, iom_cache_config &cache)
 {
@@ -208,7 +184,7 @@ void expect_write_order(const std::vector<iom_dma *> &sent)
 void run(uint64_t seed)
 {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    Dice dice(seed);
+    Dice dice(seed, "iommu test");
     const VtdBenchConfig config = random_config(dice);
     World world(dice, config);
     std::vector<iom_dma *> sent;
@@ -261,7 +237,7 @@ TEST(Iommu, an_unusable_geometry_is_named)
     iom_netlist netlist;
     iom_netlist_init(&netlist);
     iom_iommu iommu;
-    const char *error = iom_iommu_init(&iommu, &config.iommu, "iommu0", &netlist, nullptr, nullptr, nullptr);
+    const char *error = iom_iommu_init(&iommu, &config.iommu, "iommu0", &netlist, nullptr, nullptr, nullptr, nullptr);
     ASSERT_NE(error, nullptr);
     EXPECT_NE(std::string(error), "");
     iom_netlist_free(&netlist);

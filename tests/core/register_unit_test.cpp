@@ -36,7 +36,7 @@ class RegisterBench
         : world("world", requesters, 2), arch(architecture), vtd_(bench::vtd_config(false, IOM_TAG_BY_DOMAIN))
     {
         iom_pool_init(&mmio_, IOM_MSG_MMIO, sizeof(iom_mmio));
-        iom_pool_init(&faults_, IOM_MSG_FAULT, sizeof(iom_fault_report));
+        iom_pool_init(&faults_, IOM_MSG_REPORT, sizeof(iom_report));
         iom_pool_init(&events_, IOM_MSG_QUEUE_EVENT, sizeof(iom_queue_event_message));
         if (arch.config == nullptr)
             arch.config = &vtd_;
@@ -90,12 +90,12 @@ class RegisterBench
     }
     void fault(uint32_t input, iom_cycle arrival, uint64_t address)
     {
-        auto *report = static_cast<iom_fault_report *>(iom_pool_take(&faults_));
-        report->fault = iom_fault{};
-        report->fault.address = address;
-        report->fault.source = 0x100;
-        report->fault.code = IOM_VTD_FAULT_READ;
-        report->fault.recorded = 1;
+        auto *report = static_cast<iom_report *>(iom_pool_take(&faults_));
+        report->what.fault = iom_fault{};
+        report->what.fault.address = address;
+        report->what.fault.source = 0x100;
+        report->what.fault.code = IOM_VTD_FAULT_READ;
+        report->what.fault.recorded = 1;
         world.send_at(arrival - 1, port_faults + input, &report->msg);
     }
     void event(uint32_t input, iom_cycle arrival, const iom_queue_event &event)

@@ -281,6 +281,25 @@ TEST(Stage, hardware_that_does_not_squash_keeps_the_stale_entry)
     EXPECT_EQ(r.waiting_output, moved);
     EXPECT_EQ(r.later_output, moved) << "the stale fill should have gone in";
     EXPECT_EQ(r.walks, 1u);
+    EXPECT_EQ(r.squashed, 0u);
+}
+
+TEST(Stage, the_acknowledgement_says_how_many_walks_were_stopped)
+{
+    for (bool squash : {false, true}) {
+        iom_stage_config config = iotlb_stage(1);
+        config.squash_walks = squash;
+        StageBench b(config);
+        b.map_all();
+        b.send(0, 100, dev, page_a);
+        b.send(0, 101, dev, page_b);
+        b.invalidate(110, page_a);
+        b.invalidate(112, page_a); // stopped already
+        b.bench.run_until_idle();
+        ASSERT_EQ(b.acks.size(), 2u);
+        EXPECT_EQ(b.acks[0].stopped, squash ? 1u : 0u);
+        EXPECT_EQ(b.acks[1].stopped, 0u);
+    }
 }
 
 // A request that comes after the invalidation must not join a poisoned walk. It starts one of its own,

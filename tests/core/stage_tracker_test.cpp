@@ -143,6 +143,30 @@ TEST(StageTracker, references_come_out_even)
     }
 }
 
+// A device TLB keeps what it is granted, translated or passed through, and with it where that came from.
+TEST(StageTracker, an_answer_to_a_device_tlb_keeps_its_provenance)
+{
+    for (bool through : {false, true}) {
+        Tracker t;
+        VtdBenchConfig config = machine(IOM_WIRING_FUSED, t.tracker, 8);
+        config.software = iom_vtd_software_defaults(IOM_VTD_MODE_SECOND_STAGE);
+        config.software.device_tlb = true;
+        VtdBench b(config);
+        b.attach(nic, IOM_NO_PASID, 1, through ? IOM_SOFTWARE_BYPASS : IOM_SOFTWARE_TRANSLATE);
+        if (!through)
+            b.map(1, first_page, target, 12, IOM_PERM_READ);
+        b.enable();
+        iom_dma *dma = b.request(nic, IOM_NO_PASID, first_page, 8, IOM_REQ_TRANSLATE);
+        dma->keeps_node = 1;
+        b.send(0, dma, 10);
+        b.bench.run_until_idle();
+        ASSERT_EQ(dma->x.outcome, through ? IOM_OUTCOME_BYPASS : IOM_OUTCOME_ADDRESS);
+        EXPECT_NE(dma->used, 0u) << through;
+        iom_tracker_answered(t.tracker, b.bench.now() + 1, dma);
+        unwatch(b);
+    }
+}
+
 // A change of the tables is noticed at the next use, whichever look-up serves it; a change of anything else
 // is not.
 TEST(StageTracker, a_use_knows_the_words_it_came_from)

@@ -122,6 +122,33 @@ TEST_F(Invalidations, WalkUnderWayMakesItWorthwhile)
     EXPECT_EQ(mini.stats().needless, 1u);
 }
 
+// Nobody can have meant it, and units tell the two in either order.
+TEST(SameCycle, InvalidationBegunInTheCycleOfAChangeDoesNotPayForIt)
+{
+    for (bool write_first : {false, true}) {
+        MiniIommu mini(IOM_VTD_MODE_LEGACY);
+        mini.attach(kSource, kDomain);
+        mini.map(kDomain, kIova, kPage);
+        mini.access(kIova);
+        if (write_first)
+            mini.unmap(kDomain, kIova);
+        const iom_invalidation early = mini.begin(MiniIommu::of_pages(kDomain, kIova, kIova + 0xfff));
+        if (!write_first)
+            mini.unmap(kDomain, kIova);
+        mini.now += 3;
+        mini.execute(early);
+        mini.now += 2;
+        mini.end(early);
+        mini.now += 100;
+        mini.invalidate(MiniIommu::of_pages(kDomain, kIova, kIova + 0xfff)); // 3 cycles until executed
+        mini.complete();
+        mini.finish();
+        EXPECT_EQ(mini.stats().unprotected_time.count, 1u);
+        EXPECT_EQ(mini.stats().unprotected_time.sum, 3u + 2u + 100u + 3u) << write_first;
+        EXPECT_EQ(mini.stats().missing_invalidations, 0u);
+    }
+}
+
 TEST_F(Invalidations, ChangeInBetweenMakesItWorthwhile)
 {
     flush();

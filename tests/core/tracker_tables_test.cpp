@@ -46,6 +46,57 @@ TEST_F(LargePage, ReplacedByEqualSmallPagesIsNotStale)
     EXPECT_EQ(mini.all(), 0u) << mini.text();
 }
 
+// The entry is right, but what it stands on has changed: from now on the small pages decide.
+TEST_F(LargePage, SmallPageUnmappedAfterAnEqualReplacementIsStale)
+{
+    mini.now += 5;
+    mini.poke(directory, table | 3);
+    mini.now += 5;
+    mini.complete();
+    mini.access(kIova + 0x45000);
+    mini.now += 5;
+    const iom_cycle changed = mini.now;
+    mini.poke(table + 8 * 0x45, 0);
+    mini.now += 5;
+    mini.access(kIova + 0x45000); // in the window of this change
+    mini.complete();
+    mini.access(kIova + 0x45000);
+    mini.access(kIova + 0x46000); // still equal
+    mini.finish();
+    EXPECT_EQ(mini.stats().benign_changes, 1u);
+    EXPECT_EQ(mini.stats().window_uses, 1u) << mini.text();
+    ASSERT_EQ(mini.stats().hazards, 1u) << mini.text();
+    EXPECT_EQ(mini.first(IOM_FINDING_HAZARD).created, changed);
+    EXPECT_EQ(mini.first(IOM_FINDING_HAZARD).word, table + 8 * 0x45);
+    EXPECT_EQ(mini.stats().missing_invalidations, 1u);
+}
+
+// The entry is replaced again and again, equal each time.
+TEST_F(LargePage, TheLatestReplacementCounts)
+{
+    const uint64_t again = table + 0x1000;
+    for (uint64_t i = 0; i < 512; i++)
+        mini.poke(again + i * 8, (kPage + i * 0x1000) | 3);
+    for (uint64_t next : {table, again, table, again}) {
+        mini.now += 5;
+        mini.poke(directory, next | 3);
+        mini.now += 5;
+        mini.access(kIova + 0x45000);
+    }
+    mini.poke(table + 8 * 0x45, 0); // nobody goes by this one any more
+    mini.now += 5;
+    mini.complete();
+    mini.access(kIova + 0x45000);
+    mini.settle();
+    EXPECT_EQ(mini.stats().stale_uses, 0u) << mini.text();
+    mini.poke(again + 8 * 0x45, 0);
+    mini.now += 5;
+    mini.complete();
+    mini.access(kIova + 0x45000);
+    mini.finish();
+    EXPECT_EQ(mini.stats().stale_uses, 1u) << mini.text();
+}
+
 TEST_F(LargePage, OneSmallPageElsewhereIsStaleThere)
 {
     mini.poke(table + 8 * 0x45, 0x20000000 | 3);

@@ -112,8 +112,8 @@ TEST(Measures, ChainedStagesCountLikeAFusedOne)
     chained.groups.push_back(
         {"iommu0.iotlb", "stage", "stage", {counter("requests", 40), counter("stalls", 7)}});
     const Measures m = measure(chained, two_ns_cycles());
-    EXPECT_EQ(m.requests, 40u); // not twice
-    EXPECT_EQ(m.stalls, 7u);
+    EXPECT_EQ(m.frontend.requests, 40u); // not twice
+    EXPECT_EQ(m.stages.stalls, 7u);
     EXPECT_EQ(m.iotlb.hits, 30u);
 }
 
@@ -231,7 +231,7 @@ TEST_P(Reported, TextHasTheSameCountsAsTheStatistics)
 {
     const std::string text = text_report(config_, *system_, result_, hazards_, "core");
     const Measures m = measure(result_.region, config_);
-    EXPECT_EQ(m.part_total(), m.latency.sum);
+    EXPECT_EQ(m.part_total(), m.frontend.latency.sum);
     EXPECT_NE(text.find("300 DMA requests came back"), std::string::npos) << text;
     EXPECT_NE(text.find("100.0 %"), std::string::npos) << text;
     EXPECT_NE(text.find("page walks"), std::string::npos) << text;

@@ -9,38 +9,25 @@
 
 #include "models/scenario/library.h"
 #include "models/scenario/scenario_file.h"
+#include "tests/models/support/scenario_text.h"
 
 namespace iommu_sim
 {
 namespace
 {
 
-const char *const good = R"(id: T1
-title: a test
-source: none
-question: why
-answer: because
-about: text
-parameters: {n: 2, page: 0x1000}
-system:
-  devices:
-    - {name: nic, source_id: "00:04.0"}
-setup:
-  - attach: {device: nic, domain: 2}
-  - map: {domain: 2, iova: page, address: 0x100000}
-threads:
-  cpu:
-    - repeat:
+const char *const good_steps = R"(    - repeat:
         times: n
         with: i
         steps:
           - dma: {name: use, device: nic, iova: page + i * 64, wait: true}
     - unmap: {name: unmap, domain: 2, iova: page}
     - sync: {name: last}
-expect:
-  stale: 0
+)";
+const char *const good_expectations = R"(  stale: 0
   dma.use.count: n
-variants:
+)";
+const char *const good_variants = R"(variants:
   changed:
     parameters: {n: 3}
     change: {unmap: {options: [no_iotlb_flush]}}
@@ -49,6 +36,7 @@ variants:
     remove: [use, last]
     expect: {commands: 1}
 )";
+const std::string good = scenario_text(good_steps, good_expectations, good_variants);
 
 std::string replaced(std::string text, const std::string &what, const std::string &by)
 {

@@ -7,32 +7,12 @@
 
 #include "models/scenario/library.h"
 #include "models/scenario/runner.h"
+#include "tests/models/support/scenario_text.h"
 
 namespace iommu_sim
 {
 namespace
 {
-
-std::string scenario(const std::string &steps, const std::string &expect, const std::string &more = "")
-{
-    return R"(id: T1
-title: a test
-source: none
-question: why
-answer: because
-about: text
-parameters: {n: 2, page: 0x1000}
-system:
-  devices:
-    - {name: nic, source_id: "00:04.0"}
-setup:
-  - attach: {device: nic, domain: 2}
-  - map: {domain: 2, iova: page, address: 0x100000}
-threads:
-  cpu:
-)" + steps +
-           "expect:\n" + expect + more;
-}
 
 const char *const unmap_steps = R"(    - dma: {name: before, device: nic, iova: page, wait: true}
     - lock: big
@@ -52,7 +32,7 @@ ScenarioResult run(const std::string &text, const std::string &variant = "base")
 /// Plays the unmap with one expectation; empty if it is met, else "figure: expected ..., got ...".
 std::string unmet(const std::string &expectation)
 {
-    const ScenarioResult result = run(scenario(unmap_steps, "  " + expectation + "\n"));
+    const ScenarioResult result = run(scenario_text(unmap_steps, "  " + expectation + "\n"));
     if (result.ok())
         return "";
     EXPECT_EQ(result.unmet.size(), 1u);
@@ -120,10 +100,10 @@ TEST(ScenarioRun, AFigureWithoutValueFails)
 TEST(ScenarioRun, OmittedFlushIsStale)
 {
     const ScenarioResult result =
-        run(scenario("    - dma: {device: nic, iova: page, wait: true}\n"
-                     "    - unmap: {domain: 2, iova: page, options: [no_iotlb_flush]}\n"
-                     "    - dma: {name: after, device: nic, iova: page, wait: true}\n",
-                     "  stale: 1\n  missing: at least 1\n  dma.after.address: 0x100000\n"));
+        run(scenario_text("    - dma: {device: nic, iova: page, wait: true}\n"
+                          "    - unmap: {domain: 2, iova: page, options: [no_iotlb_flush]}\n"
+                          "    - dma: {name: after, device: nic, iova: page, wait: true}\n",
+                          "  stale: 1\n  missing: at least 1\n  dma.after.address: 0x100000\n"));
     EXPECT_TRUE(result.ok()) << result.unmet[0].figure << " " << result.unmet[0].got;
     EXPECT_FALSE(result.findings.empty());
 }
@@ -131,7 +111,7 @@ TEST(ScenarioRun, OmittedFlushIsStale)
 TEST(ScenarioRun, ADeadlockIsAFailure)
 {
     const ScenarioResult result =
-        run(scenario("    - signal: go\n    - await: {event: go, times: 2}\n", "  commands: 0\n"));
+        run(scenario_text("    - signal: go\n    - await: {event: go, times: 2}\n", "  commands: 0\n"));
     ASSERT_FALSE(result.ok());
     EXPECT_EQ(result.unmet[0].figure, "finished");
 }
@@ -168,7 +148,7 @@ TEST(ScenarioRun, MeasuresAndSweeps)
           sent: {variant: many, value: commands}
     expect: {commands: 1}
 )";
-    const std::string text = scenario(unmap_steps, "  commands: 1\n", more);
+    const std::string text = scenario_text(unmap_steps, "  commands: 1\n", more);
     const ScenarioResult swept = run(text, "swept");
     EXPECT_TRUE(swept.ok()) << swept.unmet[0].figure << " " << swept.unmet[0].got;
     EXPECT_TRUE(run(text, "many").ok());
@@ -179,7 +159,7 @@ TEST(ScenarioRun, MeasuresAndSweeps)
 
 TEST(ScenarioRun, TheSameTwice)
 {
-    const std::string text = scenario(unmap_steps, "  stale: 0\n");
+    const std::string text = scenario_text(unmap_steps, "  stale: 0\n");
     const ScenarioResult first = run(text);
     const ScenarioResult second = run(text);
     EXPECT_EQ(first.figures, second.figures);

@@ -7,24 +7,25 @@
 
 #include <memory>
 #include <new>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <vector>
 
-#include "core/arch/vtd/vtd.h"
-#include "core/arch/vtd/vtd_tables.h"
 #include "core/device_tlb.h"
 #include "core/iommu.h"
 #include "core/link.h"
 #include "core/memory.h"
 #include "models/systemc/systemc_kernel.h"
 #include "tests/models/support/child_process.h"
+#include "tests/models/support/vtd_tables.h"
 #include "traffic/device.h"
 
 namespace
 {
 
 using namespace iommu_sim;
+using vtd_tables::fully_associative;
 
 constexpr uint32_t source = 0x100, domain = 5;
 constexpr uint64_t iova = 0x40000000, frames = 0x800000, queue_base = 0x10000, status_base = 0x20000;
@@ -78,15 +79,6 @@ class Processor
     size_t rung_ = 0;
 };
 
-iom_cache_config full(uint32_t entries)
-{
-    iom_cache_config cache = {};
-    cache.entries = cache.ways = entries;
-    cache.policy = IOM_POLICY_LRU;
-    cache.prefer_invalid = true;
-    return cache;
-}
-
 class Platform
 {
   public:
@@ -105,7 +97,6 @@ class Platform
         iom_device_tlb_destroy(tlb_);
         iom_link_destroy(link_);
         iom_iommu_free(&iommu_);
-        iom_vtd_software_ops.destroy(software_);
         iom_memory_destroy(memory_);
         iom_memory_image_destroy(image_);
     }
@@ -159,51 +150,23 @@ class Platform
             text << histogram.count << ' ' << histogram.sum << ' ' << histogram.maximum << '\n';
         }
     }
-    static bool take_table(void *context, unsigned size_log2, uint64_t *address)
-    {
-        auto &self = *static_cast<Platform *>(context);
-        const uint64_t bytes = uint64_t{1} << size_log2;
-        *address = self.free_ = iom_div_ceil(self.free_, bytes) * bytes;
-        self.free_ += bytes;
-        return true;
-    }
-    static bool store(void *context, const iom_store *store)
-    {
-        iom_memory_image_write(static_cast<Platform *>(context)->image_, store->address, &store->value,
-                               store->bytes);
-        return true;
-    }
     void make_tables()
     {
-        iom_vtd_features features = {};
-        features.guest_address_bits = 48;
-        features.domain_bits = 16;
-        features.second_stage_levels = 1u << 4;
-        features.max_address_mask = 9;
-        features.fault_records = 4;
-        features.coherent = features.queued_invalidation = features.page_selective = features.device_tlb =
-            true;
-        require(iom_vtd_capabilities(&features, &vtd_.cap, &vtd_.ecap) == nullptr, "capabilities");
-        vtd_.haw_bits = 39;
-        require(iom_vtd_config_finish(&vtd_) == nullptr, "configuration");
-        arch_ = {&iom_vtd_ops, &vtd_, 0};
         image_ = iom_memory_image_create();
         require(image_ != nullptr && iom_memory_image_add_range(image_, 0, 0xffffff), "memory");
+        iom_vtd_features features = vtd_tables::features();
+        features.device_tlb = true;
         iom_vtd_software_settings settings = iom_vtd_software_defaults(IOM_VTD_MODE_LEGACY);
         settings.device_tlb = true;
-        const iom_software_config config = {&arch_, &settings};
-        const iom_software_host host = {this, take_table, store, nullptr};
-        const iom_software_ops &ops = iom_vtd_software_ops;
-        software_ = ops.create(&config, &host, nullptr);
-        require(software_ != nullptr, "tables");
-        require(ops.set_queue(software_, queue_base, 12) == IOM_SOFTWARE_OK, "queue");
-        require(ops.attach(software_, source, IOM_NO_PASID, domain, IOM_SOFTWARE_TRANSLATE) ==
+        tables_.emplace(features, 39, settings, [this](const iom_store &store) {
+            iom_memory_image_write(image_, store.address, &store.value, store.bytes);
+        });
+        require(iom_vtd_software_ops.set_queue(tables_->software, queue_base, IOM_PAGE_LOG2) ==
                     IOM_SOFTWARE_OK,
-                "attach");
+                "queue");
+        tables_->attach(source, domain);
         for (unsigned i = 0; i < pages; i++)
-            require(ops.map(software_, domain, iova + i * 0x1000, frames + i * 0x2000, 12,
-                            IOM_PERM_READ | IOM_PERM_WRITE, nullptr) == IOM_SOFTWARE_OK,
-                    "map");
+            tables_->map(domain, iova + i * 0x1000, frames + i * 0x2000, IOM_PERM_READ | IOM_PERM_WRITE);
     }
     void make_units()
     {
@@ -213,7 +176,7 @@ class Platform
         memory.bytes_per_cycle = 16;
         memory_ = iom_memory_create(&memory, image_, "memory");
         iom_iommu_config config = {};
-        config.arch = &arch_;
+        config.arch = &tables_->arch;
         config.wiring = IOM_WIRING_CHAINED;
         config.inputs = 1;
         config.hop_cycles = 1;
@@ -221,7 +184,7 @@ class Platform
         config.front_latency_cycles = 2;
         config.front_lookups_per_cycle = 1;
         for (unsigned which = 0; which < IOM_LOOKUP_COUNT; which++) {
-            config.lookup[which].cache = full(8);
+            config.lookup[which].cache = fully_associative(8);
             config.lookup[which].latency_cycles = 2;
             config.lookups_per_cycle[which] = 1;
         }
@@ -231,7 +194,7 @@ class Platform
         config.walkers = 2;
         config.step_cycles = 1;
         for (unsigned level = 2; level <= 4; level++)
-            config.psc.cache[1][level] = full(4);
+            config.psc.cache[1][level] = fully_associative(4);
         config.psc.latency_cycles = config.psc_lookups_per_cycle = 1;
         config.queue_prefetch_commands = 4;
         config.queue_decode_cycles = 2;
@@ -239,11 +202,11 @@ class Platform
         config.ats_devices = 1;
         config.ats_streams = &source;
         const char *error = iom_iommu_init(&iommu_, &config, "iommu0", &netlist, iom_memory_input(memory_, 0),
-                                           iom_memory_input(memory_, 1), iom_memory_input(memory_, 2));
+                                           iom_memory_input(memory_, 1), iom_memory_input(memory_, 2), nullptr);
         require(error == nullptr, error);
         iom_device_tlb_config tlb = {};
         tlb.stream = source;
-        tlb.cache = full(8);
+        tlb.cache = fully_associative(8);
         tlb.latency_cycles = 2;
         tlb.lookups_per_cycle = 1;
         tlb.outstanding = 4;
@@ -285,7 +248,7 @@ class Platform
         iom_port *host = iom_device_tlb_port(tlb_, IOM_DEVICE_TLB_HOST);
         iom_port *invalidate = iom_device_tlb_port(tlb_, IOM_DEVICE_TLB_INVALIDATE);
         if (with_link) {
-            const iom_link_unit_config config = {8, 24};
+            const iom_link_unit_config config = {8, 24, {}, {}};
             link_ = iom_link_create(&config, "link");
             require(link_ != nullptr && iom_netlist_add(&netlist, iom_link_unit(link_)), "link");
             connect(host, iom_link_device_port(link_), 1, 4);
@@ -300,13 +263,12 @@ class Platform
     void fill_queue()
     {
         const iom_software_ops &ops = iom_vtd_software_ops;
-        iom_register_write list[16];
-        const size_t count = ops.startup(software_, list, 16);
+        const iom_arch *arch = &tables_->arch;
         void *state = iom_register_unit_state(iommu_.registers);
-        for (size_t i = 0; i < count; i++) {
-            if ((iom_vtd_ops.write(&arch_, state, list[i].offset, list[i].bytes, list[i].value) &
+        for (const iom_register_write &write : tables_->startup()) {
+            if ((iom_vtd_ops.write(arch, state, write.offset, write.bytes, write.value) &
                  1u << IOM_ACTION_UPDATE_VIEW) != 0)
-                iom_vtd_ops.action_done(&arch_, state, IOM_ACTION_UPDATE_VIEW);
+                iom_vtd_ops.action_done(arch, state, IOM_ACTION_UPDATE_VIEW);
         }
         iom_iommu_sync_view(&iommu_);
         uint32_t tail = 0;
@@ -317,38 +279,35 @@ class Platform
             flush.iova = iova + batch * 7 % pages * 0x1000;
             flush.kind = IOM_FLUSH_IOTLB_PAGES;
             uint64_t words[IOM_COMMAND_WORDS] = {};
-            put(tail, ops.encode_flush(software_, &flush, words), words);
+            put(tail, ops.encode_flush(tables_->software, &flush, words), words);
             flush.kind = batch % 4 == 3 ? IOM_FLUSH_DEVICE_ALL : IOM_FLUSH_DEVICE_PAGES;
-            put(tail, ops.encode_flush(software_, &flush, words), words);
+            put(tail, ops.encode_flush(tables_->software, &flush, words), words);
             iom_sync sync = {};
             sync.write_status = true;
             sync.address = status_base + 8 * batch;
             sync.status = batch + 1;
-            put(tail, ops.encode_sync(software_, &sync, words), words);
+            put(tail, ops.encode_sync(tables_->software, &sync, words), words);
             processor_.doorbells.emplace_back();
-            ops.doorbell(software_, tail, &processor_.doorbells.back());
+            ops.doorbell(tables_->software, tail, &processor_.doorbells.back());
         }
     }
     void put(uint32_t &tail, iom_software_result encoded, const uint64_t *words)
     {
         iom_queue_registers queue = {};
-        iom_vtd_software_ops.queue_registers(software_, &queue);
+        iom_vtd_software_ops.queue_registers(tables_->software, &queue);
         require(encoded == IOM_SOFTWARE_OK, "command");
         iom_memory_image_write(image_, queue_base + tail, words, queue.command_bytes);
         tail = (tail + queue.command_bytes) % queue.capacity_bytes;
     }
 
-    iom_vtd_config vtd_ = {};
-    iom_arch arch_ = {};
     iom_memory_image *image_ = nullptr;
     iom_memory *memory_ = nullptr;
-    iom_software *software_ = nullptr;
+    std::optional<vtd_tables::Tables> tables_;
     iom_iommu iommu_ = {};
     iom_device_tlb *tlb_ = nullptr;
     iom_link *link_ = nullptr;
     iom_device *device_ = nullptr;
     Processor processor_;
-    uint64_t free_ = 0x100000;
 };
 
 class SystemcDeviceTlb : public testing::TestWithParam<bool>

@@ -8,14 +8,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <sstream>
 
-#include "core/arch/vtd/vtd.h"
-#include "core/arch/vtd/vtd_tables.h"
 #include "models/systemc/modules.h"
 #include "tests/models/support/child_process.h"
 #include "tests/models/support/foreign_modules.h"
+#include "tests/models/support/vtd_tables.h"
 
 namespace
 {
@@ -23,98 +23,28 @@ namespace
 using namespace iommu_sim;
 using foreign::Manner;
 using foreign::ns;
+using vtd_tables::fully_associative;
+using vtd_tables::Tables;
 
 constexpr uint64_t tick_ps = 1000;
 constexpr uint32_t nic = 0x100;   // 01:00.0
 constexpr uint32_t other = 0x200; // attached nowhere
 constexpr uint64_t iova = 0x40000000, page = 0x7000;
 
-/// Tables in somebody's memory, written before the simulation through `store`.
-class Tables
+/// Tables of one device with two pages, side by side in iova, apart in memory.
+std::unique_ptr<Tables> make_tables(iom_vtd_mode mode, bool clear_accessed_dirty, const Tables::Store &store)
 {
-  public:
-    Tables(iom_vtd_mode mode, bool clear_accessed_dirty, std::function<void(const iom_store &)> store)
-        : store_(std::move(store))
-    {
-        iom_vtd_features features{};
-        features.guest_address_bits = 48;
-        features.domain_bits = 16;
-        features.second_stage_levels = 1u << 4;
-        features.pasid_bits = 20;
-        features.max_address_mask = 9;
-        features.fault_records = 4;
-        features.scalable_mode = features.second_stage = features.first_stage = features.nested = true;
-        features.pasid = features.rid_pasid = features.coherent = features.queued_invalidation = true;
-        features.page_selective = features.set_root_flushes = true;
-        require(iom_vtd_capabilities(&features, &config_.cap, &config_.ecap));
-        config_.haw_bits = 46;
-        config_.tagging = IOM_TAG_BY_DOMAIN;
-        require(iom_vtd_config_finish(&config_));
-        arch = {&iom_vtd_ops, &config_, 0};
-        iom_vtd_software_settings settings = iom_vtd_software_defaults(mode);
-        settings.clear_accessed_dirty = clear_accessed_dirty;
-        iom_software_config software{&arch, &settings};
-        iom_software_host host{this, take_table, store_to_host, nullptr};
-        const char *error = "no memory";
-        software_ = ops_.create(&software, &host, &error);
-        if (software_ == nullptr)
-            require(error);
-        bool ok = ops_.attach(software_, nic, IOM_NO_PASID, 1, IOM_SOFTWARE_TRANSLATE) == IOM_SOFTWARE_OK;
-        // Two pages, side by side in iova, apart in memory.
-        ok = ok && ops_.map(software_, 1, iova, page, 12, IOM_PERM_READ | IOM_PERM_WRITE, nullptr) ==
-                       IOM_SOFTWARE_OK;
-        ok = ok && ops_.map(software_, 1, iova + 0x1000, page + 0x8000, 12, IOM_PERM_READ, nullptr) ==
-                       IOM_SOFTWARE_OK;
-        require(ok ? nullptr : "tables cannot be built");
-    }
-    ~Tables()
-    {
-        ops_.destroy(software_);
-    }
-    std::vector<iom_register_write> startup() const
-    {
-        std::vector<iom_register_write> list(16);
-        list.resize(ops_.startup(software_, list.data(), list.size()));
-        return list;
-    }
-
-    iom_arch arch{};
-
-  private:
-    static void require(const char *error)
-    {
-        if (error != nullptr)
-            throw std::runtime_error(error);
-    }
-    static bool take_table(void *context, unsigned size_log2, uint64_t *address)
-    {
-        auto &self = *static_cast<Tables *>(context);
-        uint64_t bytes = uint64_t{1} << size_log2;
-        self.free_ = (self.free_ + bytes - 1) / bytes * bytes;
-        *address = self.free_;
-        self.free_ += bytes;
-        return true;
-    }
-    static bool store_to_host(void *context, const iom_store *store)
-    {
-        static_cast<Tables *>(context)->store_(*store);
-        return true;
-    }
-
-    const iom_software_ops &ops_ = iom_vtd_software_ops;
-    iom_vtd_config config_{};
-    iom_software *software_ = nullptr;
-    std::function<void(const iom_store &)> store_;
-    uint64_t free_ = 0x100000;
-};
-
-iom_cache_config geometry(uint32_t entries)
-{
-    iom_cache_config cache{};
-    cache.entries = cache.ways = entries;
-    cache.policy = IOM_POLICY_LRU;
-    cache.prefer_invalid = true;
-    return cache;
+    iom_vtd_features features = vtd_tables::features();
+    features.pasid_bits = 20;
+    features.scalable_mode = features.second_stage = features.first_stage = features.nested = true;
+    features.pasid = features.rid_pasid = features.set_root_flushes = true;
+    iom_vtd_software_settings settings = iom_vtd_software_defaults(mode);
+    settings.clear_accessed_dirty = clear_accessed_dirty;
+    auto tables = std::make_unique<Tables>(features, 46, settings, store);
+    tables->attach(nic, 1);
+    tables->map(1, iova, page, IOM_PERM_READ | IOM_PERM_WRITE);
+    tables->map(1, iova + 0x1000, page + 0x8000, IOM_PERM_READ);
+    return tables;
 }
 
 iom_stage_config stage_config(const iom_arch &arch, bool owns_all)
@@ -126,7 +56,7 @@ iom_stage_config stage_config(const iom_arch &arch, bool owns_all)
     config.latency_cycles = 2;
     for (auto &lookup : config.lookup) {
         lookup.owned = owns_all;
-        lookup.cache = geometry(16);
+        lookup.cache = fully_associative(16);
         lookup.latency_cycles = 1;
     }
     config.miss_entries = 8;
@@ -141,7 +71,7 @@ iom_psc_config psc_config()
     iom_psc_config config{};
     for (auto &stage : config.cache)
         for (unsigned level = 2; level <= 4; level++)
-            stage[level] = geometry(4);
+            stage[level] = fully_associative(4);
     config.latency_cycles = 1;
     return config;
 }
@@ -195,7 +125,10 @@ class Iommu
         walker.psc = psc_config();
         walker.squash_walks = true;
         walker_.emplace("walker", walker, tick_ps);
-        registers_.emplace("registers", iom_register_unit_config{&arch, 1, 0, nullptr}, tick_ps);
+        iom_register_unit_config registers{};
+        registers.arch = &arch;
+        registers.fault_inputs = 1;
+        registers_.emplace("registers", registers, tick_ps);
         iom_fanout_config fanout{};
         fanout.sources = 1;
         fanout.participants = fused ? 2 : 6;
@@ -426,15 +359,16 @@ std::string run_platform(const PlatformOptions &options)
         if (own)
             iom_memory_image_write(&own->image(), address, data, bytes);
     };
-    Tables tables(options.mode, options.clear_accessed_dirty,
-                  [&](const iom_store &store) { put(store.address, &store.value, store.bytes); });
+    const auto tables = make_tables(options.mode, options.clear_accessed_dirty, [&](const iom_store &store) {
+        put(store.address, &store.value, store.bytes);
+    });
     put(page + 0xff8, "one page", 8);
     put(page + 0x8000, "the next", 8);
 
-    Iommu iommu(options.build, tables.arch);
+    Iommu iommu(options.build, tables->arch);
     sc_core::sc_event ready;
     foreign::Thread cpu("cpu", [&](foreign::Thread &self) {
-        bring_up(self, tables);
+        bring_up(self, *tables);
         ready.notify(ns(1));
     });
     foreign::Thread device("device", [&](foreign::Thread &self) {

@@ -267,6 +267,7 @@ TEST_F(VerifyFile, damage_is_an_error)
     EXPECT_THROW(count(), VectorError) << "same id twice";
     std::remove(path_.c_str());
     EXPECT_THROW(count(), VectorError);
-    EXPECT_THROW(LineReader reader(testing::TempDir()); std::string line; reader.next(&line), VectorError)
+    EXPECT_THROW(iommu_sim::LineReader reader(testing::TempDir()); std::string line;
+                 reader.next(&line), VectorError)
         << "a folder";
 }

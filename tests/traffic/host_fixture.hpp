@@ -72,6 +72,8 @@ inline void toy_queue_registers(const iom_software *, iom_queue_registers *regis
     registers->error_fatal = toy_fatal;
     registers->error_timeout = toy_timeout;
     registers->head_offset = toy_head;
+    registers->head_bytes = 8;
+    registers->head_unit = 1;
     registers->timeout_offset = toy_source;
     registers->timeout_shift = static_cast<uint8_t>(Toy::settings().source_shift);
 }

@@ -34,10 +34,13 @@ void vtd_queue_registers(const struct iom_software *software, struct iom_queue_r
         .capacity_bytes = software->queue_log2 == 0 ? 0 : UINT32_C(1) << software->queue_log2,
         .largest_pages_log2 = (uint8_t)IOM_VTD_CAP_MAMV(cap),
         .page_selective = IOM_VTD_CAP_PSI(cap) != 0,
+        .page_commands = 1,
         .error_offset = IOM_VTD_FSTS,
         .error_fatal = IOM_VTD_FSTS_IQE,
         .error_timeout = IOM_VTD_FSTS_ITE,
         .head_offset = IOM_VTD_IQH,
+        .head_bytes = 8,
+        .head_unit = 1,
         .timeout_offset = IOM_VTD_IQERCD,
         .timeout_shift = IOM_VTD_IQERCD_ITESID_SHIFT,
     };

@@ -190,7 +190,7 @@ static void decode_valid(const struct iom_arch *arch, const uint64_t *words, str
     }
 }
 
-void vtd_decode(const struct iom_arch *arch, const uint64_t *words, uint32_t command_bytes,
+void vtd_decode(const struct iom_arch *arch, const struct iom_queue_setup *setup, const uint64_t *words,
                 struct iom_command *command)
 {
     const struct iom_vtd_config *config = vtd_config(arch);
@@ -198,9 +198,9 @@ void vtd_decode(const struct iom_arch *arch, const uint64_t *words, uint32_t com
     memset(command, 0, sizeof *command);
     vtd_invalidation_init(&command->invalidation, IOM_SOURCE_QUEUE);
     command->kind = IOM_COMMAND_INVALID;
-    if (!type_is_supported(config, type, command_bytes))
+    if (!type_is_supported(config, type, setup->command_bytes))
         command->error = IOM_VTD_QUEUE_TYPE;
-    else if (has_reserved(config, type, words, command_bytes) || has_reserved_value(config, type, words))
+    else if (has_reserved(config, type, words, setup->command_bytes) || has_reserved_value(config, type, words))
         command->error = IOM_VTD_QUEUE_RESERVED;
     else
         decode_valid(arch, words, command);

@@ -43,11 +43,11 @@ static uint64_t context_entry_at(struct iom_software *software, uint32_t source,
     unsigned half = scalable ? source >> 7 & 1 : 0;
     uint64_t *table = &software->bus[source / VTD_FAN]->context_table[half];
     if (*table == 0 && create_table) {
-        if (!vtd_writer_take(&software->writer, IOM_PAGE_LOG2, table))
+        if (!iom_table_writer_take(&software->writer, IOM_PAGE_LOG2, table))
             return 0;
-        vtd_writer_store(&software->writer,
-                         software->root_table + (source / VTD_FAN) * UINT64_C(16) + half * UINT64_C(8),
-                         *table | IOM_VTD_PRESENT);
+        iom_table_writer_store(&software->writer,
+                               software->root_table + (source / VTD_FAN) * UINT64_C(16) + half * UINT64_C(8),
+                               *table | IOM_VTD_PRESENT);
     }
     if (*table == 0)
         return 0;
@@ -62,23 +62,23 @@ static uint64_t address_width_code(const struct iom_software *software)
 static enum iom_software_result attach_legacy(struct iom_software *software, struct vtd_device *device,
                                               uint32_t source, uint32_t domain, enum iom_software_kind kind)
 {
-    struct vtd_domain *owner = NULL;
+    struct iom_table_domain *owner = NULL;
     uint64_t type = software->settings.device_tlb ? IOM_VTD_TT_ALL : IOM_VTD_TT_UNTRANSLATED;
     uint64_t low = IOM_VTD_PRESENT;
     if (kind == IOM_SOFTWARE_BYPASS) {
         type = IOM_VTD_TT_PASS_THROUGH;
     } else {
-        owner = vtd_open_domain(software, domain);
+        owner = iom_table_domain_open(&software->domains, domain);
         if (owner == NULL)
             return IOM_SOFTWARE_NO_MEMORY;
-        low |= owner->second.root->address;
+        low |= iom_page_table_root(&owner->second);
     }
     uint64_t entry = context_entry_at(software, source, true);
     if (entry == 0)
         return IOM_SOFTWARE_NO_MEMORY;
-    vtd_writer_store(&software->writer, entry + 8,
-                     address_width_code(software) | (uint64_t)domain << IOM_VTD_CONTEXT_DID_SHIFT);
-    vtd_writer_store(&software->writer, entry, low | type << IOM_VTD_CONTEXT_TT_SHIFT);
+    iom_table_writer_store(&software->writer, entry + 8,
+                           address_width_code(software) | (uint64_t)domain << IOM_VTD_CONTEXT_DID_SHIFT);
+    iom_table_writer_store(&software->writer, entry, low | type << IOM_VTD_CONTEXT_TT_SHIFT);
     device->present = true;
     device->domain = (uint16_t)domain;
     return software->writer.failed ? IOM_SOFTWARE_NO_MEMORY : IOM_SOFTWARE_OK;
@@ -93,8 +93,8 @@ static enum iom_software_result need_directory(struct iom_software *software, st
         return IOM_SOFTWARE_OK;
     device->pasid_table = calloc((size_t)1 << entries_log2, sizeof *device->pasid_table);
     if (device->pasid_table == NULL ||
-        !vtd_writer_take(&software->writer, entries_log2 + 3 > 12 ? entries_log2 + 3 : 12,
-                         &device->directory))
+        !iom_table_writer_take(&software->writer, entries_log2 + 3 > 12 ? entries_log2 + 3 : 12,
+                               &device->directory))
         return IOM_SOFTWARE_NO_MEMORY;
     return IOM_SOFTWARE_OK;
 }
@@ -104,17 +104,17 @@ static struct vtd_pasid_table *need_pasid_table(struct iom_software *software, s
 {
     struct vtd_pasid_table *table = &device->pasid_table[pasid >> 6];
     if (table->address == 0) {
-        if (!vtd_writer_take(&software->writer, IOM_PAGE_LOG2, &table->address))
+        if (!iom_table_writer_take(&software->writer, IOM_PAGE_LOG2, &table->address))
             return NULL;
-        vtd_writer_store(&software->writer, device->directory + (pasid >> 6) * UINT64_C(8),
-                         table->address | IOM_VTD_PRESENT);
+        iom_table_writer_store(&software->writer, device->directory + (pasid >> 6) * UINT64_C(8),
+                               table->address | IOM_VTD_PRESENT);
     }
     return table;
 }
 
 // Words of a PASID-table entry; the present bit is in word 0.
-static void pasid_words(const struct iom_software *software, const struct vtd_domain *owner, uint32_t domain,
-                        uint64_t word[3])
+static void pasid_words(const struct iom_software *software, const struct iom_table_domain *owner,
+                        uint32_t domain, uint64_t word[3])
 {
     static const uint8_t types[] = {[IOM_VTD_MODE_SECOND_STAGE] = IOM_VTD_PGTT_SECOND,
                                     [IOM_VTD_MODE_FIRST_STAGE] = IOM_VTD_PGTT_FIRST,
@@ -130,11 +130,10 @@ static void pasid_words(const struct iom_software *software, const struct vtd_do
         word[0] |= address_width_code(software) << IOM_VTD_PASID_AW_SHIFT;
     if (owner == NULL)
         return;
-    if (owner->second.root != NULL)
-        word[0] |= owner->second.root->address;
+    word[0] |= iom_page_table_root(&owner->second);
     if (vtd_has_first(software)) {
         uint64_t mode = settings->first_stage_levels == 5 ? IOM_VTD_FSPM_5LEVEL : IOM_VTD_FSPM_4LEVEL;
-        word[2] |= owner->first.root->address | mode << IOM_VTD_PASID_FSPM_SHIFT;
+        word[2] |= iom_page_table_root(&owner->first) | mode << IOM_VTD_PASID_FSPM_SHIFT;
     }
 }
 
@@ -147,15 +146,15 @@ static void write_scalable_context(struct iom_software *software, const struct v
         low |= IOM_VTD_SMC_PASIDE;
     if (software->settings.device_tlb)
         low |= IOM_VTD_SMC_DTE;
-    vtd_writer_store(&software->writer, entry + 8, software->settings.rid_pasid);
-    vtd_writer_store(&software->writer, entry, low);
+    iom_table_writer_store(&software->writer, entry + 8, software->settings.rid_pasid);
+    iom_table_writer_store(&software->writer, entry, low);
 }
 
 static enum iom_software_result attach_scalable(struct iom_software *software, struct vtd_device *device,
                                                 uint32_t source, uint32_t pasid, uint32_t domain,
                                                 enum iom_software_kind kind)
 {
-    struct vtd_domain *owner = NULL;
+    struct iom_table_domain *owner = NULL;
     uint64_t word[3];
     if (need_directory(software, device) != IOM_SOFTWARE_OK)
         return IOM_SOFTWARE_NO_MEMORY;
@@ -165,16 +164,16 @@ static enum iom_software_result attach_scalable(struct iom_software *software, s
     if (table->present >> (pasid & 0x3f) & 1)
         return IOM_SOFTWARE_ALREADY;
     if (kind == IOM_SOFTWARE_TRANSLATE) {
-        owner = vtd_open_domain(software, domain);
+        owner = iom_table_domain_open(&software->domains, domain);
         if (owner == NULL)
             return IOM_SOFTWARE_NO_MEMORY;
     }
 
     pasid_words(software, owner, domain, word);
     uint64_t entry = table->address + (pasid & 0x3f) * UINT64_C(64);
-    vtd_writer_store(&software->writer, entry + 16, word[2]);
-    vtd_writer_store(&software->writer, entry + 8, word[1]);
-    vtd_writer_store(&software->writer, entry, word[0]);
+    iom_table_writer_store(&software->writer, entry + 16, word[2]);
+    iom_table_writer_store(&software->writer, entry + 8, word[1]);
+    iom_table_writer_store(&software->writer, entry, word[0]);
     table->present |= UINT64_C(1) << (pasid & 0x3f);
     table->domain[pasid & 0x3f] = (uint16_t)domain;
     device->attached++;
@@ -203,7 +202,7 @@ enum iom_software_result vtd_attach(struct iom_software *software, uint32_t sour
                                     uint32_t domain, enum iom_software_kind kind)
 {
     uint32_t effective = 0;
-    vtd_begin_call(software);
+    iom_table_writer_begin(&software->writer);
     if (source >= VTD_FAN * VTD_FAN || domain >= vtd_software_limits(software).domains ||
         !effective_pasid(software, pasid, &effective) ||
         (kind == IOM_SOFTWARE_BYPASS && !IOM_VTD_ECAP_PT(software->config->ecap)))
@@ -219,8 +218,8 @@ enum iom_software_result vtd_attach(struct iom_software *software, uint32_t sour
 static void clear_context(struct iom_software *software, struct vtd_device *device, uint32_t source)
 {
     uint64_t entry = context_entry_at(software, source, false);
-    vtd_writer_store(&software->writer, entry, 0);
-    vtd_writer_store(&software->writer, entry + 8, 0);
+    iom_table_writer_store(&software->writer, entry, 0);
+    iom_table_writer_store(&software->writer, entry + 8, 0);
     device->present = false;
 }
 
@@ -228,7 +227,7 @@ enum iom_software_result vtd_detach(struct iom_software *software, uint32_t sour
 {
     uint32_t effective = 0;
     struct vtd_device *device = find_device(software, source);
-    vtd_begin_call(software);
+    iom_table_writer_begin(&software->writer);
     if (!effective_pasid(software, pasid, &effective))
         return IOM_SOFTWARE_REFUSED;
     if (device == NULL || !device->present)
@@ -238,9 +237,9 @@ enum iom_software_result vtd_detach(struct iom_software *software, uint32_t sour
         if (!(table->present >> (effective & 0x3f) & 1))
             return IOM_SOFTWARE_NOT_MAPPED;
         uint64_t entry = table->address + (effective & 0x3f) * UINT64_C(64);
-        vtd_writer_store(&software->writer, entry, 0);
-        vtd_writer_store(&software->writer, entry + 8, 0);
-        vtd_writer_store(&software->writer, entry + 16, 0);
+        iom_table_writer_store(&software->writer, entry, 0);
+        iom_table_writer_store(&software->writer, entry + 8, 0);
+        iom_table_writer_store(&software->writer, entry + 16, 0);
         table->present &= ~(UINT64_C(1) << (effective & 0x3f));
         device->attached--;
     }

@@ -176,31 +176,19 @@ void vtd_first_step(const struct iom_arch *arch, struct iom_walk *walk)
     struct iom_walk_stage *at = &walk->stage[VTD_FIRST];
     switch ((enum vtd_phase)walk->phase) {
     case VTD_PHASE_FIRST_PROBE:
-        if (walk->probe.hit_level != 0) {
-            at->level = (uint8_t)(walk->probe.hit_level - 1);
-            at->table = walk->probe.entry.table;
-            at->attributes = walk->probe.entry.attributes;
-        }
+        vtd_walk_skip(walk, at);
         fetch_entry(arch, walk);
         break;
     case VTD_PHASE_FIRST_ENTRY:
         entry_read(arch, walk);
         break;
     case VTD_PHASE_FIRST_UPDATE_SS:
-        if (walk->access_error)
-            vtd_walk_refuse(walk, IOM_VTD_FAULT_SS_UPDATE);
-        else if (walk->data[0] != walk->expected)
-            vtd_walk_retry(walk);
-        else
+        if (vtd_walk_updated(walk, IOM_VTD_FAULT_SS_UPDATE))
             vtd_walk_update(walk, VTD_PHASE_FIRST_UPDATE, at->entry_at, at->entry,
                             at->entry | walk->scratch[0]);
         break;
     case VTD_PHASE_FIRST_UPDATE:
-        if (walk->access_error) {
-            vtd_walk_refuse(walk, IOM_VTD_FAULT_FS_UPDATE);
-        } else if (walk->data[0] != walk->expected) {
-            vtd_walk_retry(walk);
-        } else {
+        if (vtd_walk_updated(walk, IOM_VTD_FAULT_FS_UPDATE)) {
             at->entry = walk->desired;
             accept(arch, walk);
         }

@@ -257,6 +257,30 @@ static inline void vtd_walk_retry(struct iom_walk *walk)
     walk->action = IOM_WALK_DONE;
 }
 
+/// An update has come back. True if it was made; else the walk is over (memory refused it: with `reason`).
+static inline bool vtd_walk_updated(struct iom_walk *walk, enum iom_vtd_fault reason)
+{
+    if (walk->access_error) {
+        vtd_walk_refuse(walk, reason);
+        return false;
+    }
+    if (walk->data[0] != walk->expected) {
+        vtd_walk_retry(walk);
+        return false;
+    }
+    return true;
+}
+
+/// Goes on below what the paging-structure caches held, if anything.
+static inline void vtd_walk_skip(const struct iom_walk *walk, struct iom_walk_stage *at)
+{
+    if (walk->probe.hit_level == 0)
+        return;
+    at->level = (uint8_t)(walk->probe.hit_level - 1);
+    at->table = walk->probe.entry.table;
+    at->attributes = walk->probe.entry.attributes;
+}
+
 /// Asks the paging-structure caches for the deepest table on the way to `address`.
 void vtd_walk_probe(const struct iom_arch *arch, struct iom_walk *walk, enum vtd_phase phase, unsigned stage,
                     uint64_t address, unsigned top);
@@ -362,7 +386,7 @@ void vtd_invalidate_iotlb(const struct iom_arch *arch, struct iom_invalidation *
 void vtd_invalidate_space(const struct iom_arch *arch, struct iom_invalidation *invalidation, uint32_t domain,
                           uint32_t pasid, const struct vtd_invalidated_pages *pages);
 
-void vtd_decode(const struct iom_arch *arch, const uint64_t *words, uint32_t command_bytes,
+void vtd_decode(const struct iom_arch *arch, const struct iom_queue_setup *setup, const uint64_t *words,
                 struct iom_command *command);
 
 #endif

@@ -190,22 +190,14 @@ void vtd_second_step(const struct iom_arch *arch, struct iom_walk *walk)
     struct iom_walk_stage *at = &walk->stage[VTD_SECOND];
     switch ((enum vtd_phase)walk->phase) {
     case VTD_PHASE_SECOND_PROBE:
-        if (walk->probe.hit_level != 0) {
-            at->level = (uint8_t)(walk->probe.hit_level - 1);
-            at->table = walk->probe.entry.table;
-            at->attributes = walk->probe.entry.attributes;
-        }
+        vtd_walk_skip(walk, at);
         read_entry(walk);
         break;
     case VTD_PHASE_SECOND_ENTRY:
         entry_read(arch, walk);
         break;
     case VTD_PHASE_SECOND_UPDATE:
-        if (walk->access_error) {
-            vtd_walk_refuse(walk, IOM_VTD_FAULT_SS_UPDATE);
-        } else if (walk->data[0] != walk->expected) {
-            vtd_walk_retry(walk);
-        } else {
+        if (vtd_walk_updated(walk, IOM_VTD_FAULT_SS_UPDATE)) {
             at->entry = walk->desired;
             accept(arch, walk);
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The software side of VT-d: creation, domains and their mappings, start-up registers. Attachments are
-// in vtd_devices.c, the page tables themselves in vtd_page_table.c, the invalidation queue in vtd_commands.c.
+// The software side of VT-d: creation, mappings, start-up registers. Attachments are
+// in vtd_devices.c, formats of page tables in vtd_page_table.c, the invalidation queue in vtd_commands.c.
 #include <stdlib.h>
 
 #include "core/arch/vtd/vtd_tables_internal.h"
@@ -78,26 +78,35 @@ static void destroy(struct iom_software *software)
 {
     if (software == NULL)
         return;
-    for (unsigned block = 0; block < VTD_FAN; block++) {
-        for (unsigned i = 0; i < VTD_FAN; i++) {
-            struct vtd_domain *domain =
-                software->domains[block] != NULL ? software->domains[block]->domain[i] : NULL;
-            if (domain != NULL) {
-                vtd_page_table_free(&domain->first);
-                vtd_page_table_free(&domain->second);
-                free(domain);
-            }
-            struct vtd_device *device = software->bus[block] != NULL ? software->bus[block]->device[i] : NULL;
-            if (device != NULL) {
+    for (unsigned bus = 0; bus < VTD_FAN; bus++) {
+        for (unsigned i = 0; i < VTD_FAN && software->bus[bus] != NULL; i++) {
+            struct vtd_device *device = software->bus[bus]->device[i];
+            if (device != NULL)
                 free(device->pasid_table);
-                free(device);
-            }
+            free(device);
         }
-        free(software->domains[block]);
-        free(software->bus[block]);
+        free(software->bus[bus]);
     }
-    vtd_writer_free(&software->writer);
+    iom_table_domains_free(&software->domains);
+    iom_table_writer_free(&software->writer);
     free(software);
+}
+
+static void init_domains(struct iom_software *software)
+{
+    const struct iom_vtd_software_settings *settings = &software->settings;
+    struct iom_table_domain *initial = &software->domains.initial;
+    software->domains.writer = &software->writer;
+    software->domains.first_is_mapped = vtd_has_first(software);
+    initial->second.format = &vtd_second_format;
+    initial->second.levels = settings->second_stage_levels;
+    initial->first.format = &vtd_first_format;
+    initial->first.levels = settings->first_stage_levels;
+    initial->first.clear_flags = settings->clear_accessed_dirty;
+    if (settings->mode == IOM_VTD_MODE_NESTED) {
+        initial->first.backing = &initial->second;
+        initial->first.backing_log2 = settings->nested_page_log2;
+    }
 }
 
 static struct iom_software *create(const struct iom_software_config *config,
@@ -115,7 +124,8 @@ static struct iom_software *create(const struct iom_software_config *config,
         software->writer.host = *host;
         software->settings = *settings;
         software->config = hardware;
-        if (vtd_writer_take(&software->writer, IOM_PAGE_LOG2, &software->root_table))
+        init_domains(software);
+        if (iom_table_writer_take(&software->writer, IOM_PAGE_LOG2, &software->root_table))
             return software;
         destroy(software);
     }
@@ -146,118 +156,29 @@ struct iom_software_limits vtd_software_limits(const struct iom_software *softwa
     return result;
 }
 
-// ---- domains -------------------------------------------------------------------------------------
-
-static void init_domain(const struct iom_software *software, struct vtd_domain *domain)
-{
-    const struct iom_vtd_software_settings *settings = &software->settings;
-    domain->second.format = VTD_FORMAT_SECOND;
-    domain->second.levels = settings->second_stage_levels;
-    domain->first.format = VTD_FORMAT_FIRST;
-    domain->first.levels = settings->first_stage_levels;
-    domain->first.clear_flags = settings->clear_accessed_dirty;
-    if (settings->mode == IOM_VTD_MODE_NESTED) {
-        domain->first.backing = &domain->second;
-        domain->first.backing_log2 = settings->nested_page_log2;
-    }
-}
-
-static struct vtd_domain *find_domain(const struct iom_software *software, uint32_t id)
-{
-    const struct vtd_domain_block *block = id < VTD_FAN * VTD_FAN ? software->domains[id / VTD_FAN] : NULL;
-    return block != NULL ? block->domain[id % VTD_FAN] : NULL;
-}
-
-static struct vtd_domain *need_domain(struct iom_software *software, uint32_t id)
-{
-    struct vtd_domain_block **block = &software->domains[id / VTD_FAN];
-    if (*block == NULL)
-        *block = calloc(1, sizeof **block);
-    if (*block == NULL)
-        return NULL;
-    struct vtd_domain **slot = &(*block)->domain[id % VTD_FAN];
-    if (*slot == NULL) {
-        *slot = calloc(1, sizeof **slot);
-        if (*slot != NULL)
-            init_domain(software, *slot);
-    }
-    return *slot;
-}
-
-struct vtd_domain *vtd_open_domain(struct iom_software *software, uint32_t id)
-{
-    struct vtd_domain *domain = need_domain(software, id);
-    if (domain == NULL ||
-        vtd_page_table_open(&software->writer, vtd_tables_of(software, domain)) != IOM_SOFTWARE_OK)
-        return NULL;
-    return domain;
-}
-
-void vtd_begin_call(struct iom_software *software)
-{
-    software->writer.stores = 0;
-    software->writer.retired = 0;
-}
-
-static enum iom_software_result end_call(const struct iom_software *software, enum iom_software_result result,
-                                         struct iom_software_change *change)
-{
-    if (change != NULL) {
-        change->stores = software->writer.stores;
-        change->retired = software->writer.retired;
-    }
-    return result;
-}
-
-static bool page_is_possible(const struct iom_software *software, uint32_t domain, uint64_t iova,
-                             unsigned size_log2)
-{
-    struct iom_software_limits limit = vtd_software_limits(software);
-    return domain < limit.domains && size_log2 < 64 && (limit.page_sizes >> size_log2 & 1) != 0 &&
-           iom_low_bits(iova, size_log2) == 0 && iova >> limit.input_bits == 0;
-}
+// ---- mappings ------------------------------------------------------------------------------------
 
 static enum iom_software_result map(struct iom_software *software, uint32_t domain, uint64_t iova,
                                     uint64_t address, unsigned size_log2, uint8_t permissions,
                                     struct iom_software_change *change)
 {
-    vtd_begin_call(software);
-    // A first-stage page that is present can be read: there, write permission alone becomes both.
-    bool access = (permissions & (IOM_PERM_READ | IOM_PERM_WRITE)) != 0;
-    if (!page_is_possible(software, domain, iova, size_log2) || !access ||
-        iom_low_bits(address, size_log2) != 0 || (address & software->config->derived.above_haw) != 0)
-        return end_call(software, IOM_SOFTWARE_REFUSED, change);
-    struct vtd_domain *owner = need_domain(software, domain);
-    if (owner == NULL)
-        return end_call(software, IOM_SOFTWARE_NO_MEMORY, change);
-    return end_call(software,
-                    vtd_page_table_map(&software->writer, vtd_tables_of(software, owner), iova, address,
-                                       size_log2, permissions),
-                    change);
+    struct iom_software_limits limits = vtd_software_limits(software);
+    return iom_table_domains_map(&software->domains, &limits, software->config->derived.above_haw, domain,
+                                 iova, address, size_log2, permissions, change);
 }
 
 static enum iom_software_result unmap(struct iom_software *software, uint32_t domain, uint64_t iova,
                                       unsigned size_log2, bool prune, struct iom_software_change *change)
 {
-    vtd_begin_call(software);
-    struct vtd_domain *owner = find_domain(software, domain);
-    if (!page_is_possible(software, domain, iova, size_log2))
-        return end_call(software, IOM_SOFTWARE_REFUSED, change);
-    if (owner == NULL)
-        return end_call(software, IOM_SOFTWARE_NOT_MAPPED, change);
-    return end_call(
-        software,
-        vtd_page_table_unmap(&software->writer, vtd_tables_of(software, owner), iova, size_log2, prune),
-        change);
+    struct iom_software_limits limits = vtd_software_limits(software);
+    return iom_table_domains_unmap(&software->domains, &limits, domain, iova, size_log2, prune, change);
 }
 
 static bool find(const struct iom_software *software, uint32_t domain, uint64_t iova,
                  struct iom_software_mapping *mapping)
 {
-    struct vtd_domain *owner = find_domain(software, domain);
-    if (owner == NULL || iova >> vtd_software_limits(software).input_bits != 0)
-        return false;
-    return vtd_page_table_find(vtd_tables_of(software, owner), iova, mapping);
+    struct iom_software_limits limits = vtd_software_limits(software);
+    return iom_table_domains_lookup(&software->domains, &limits, domain, iova, mapping);
 }
 
 // ---- start-up ------------------------------------------------------------------------------------

@@ -2,25 +2,17 @@
 //
 // What the software side keeps: domains with their page tables, devices with their PASID tables.
 //
-// Shared by vtd_tables.c (creation, domains, mappings), vtd_devices.c (attachments) and vtd_commands.c (the
+// Shared by vtd_tables.c (creation, mappings), vtd_devices.c (attachments) and vtd_commands.c (the
 // invalidation queue).
 #ifndef IOM_CORE_ARCH_VTD_TABLES_INTERNAL_H
 #define IOM_CORE_ARCH_VTD_TABLES_INTERNAL_H
 
 #include "core/arch/vtd/vtd.h"
-#include "core/arch/vtd/vtd_page_table.h"
+#include "core/arch/vtd/vtd_formats.h"
 #include "core/arch/vtd/vtd_tables.h"
+#include "core/page_table.h"
 
 #define VTD_FAN 256u ///< 16-bit identifiers are kept in 256 blocks of 256
-
-struct vtd_domain {
-    struct vtd_page_table second; ///< legacy, second stage, nested
-    struct vtd_page_table first;  ///< first stage, nested
-};
-
-struct vtd_domain_block {
-    struct vtd_domain *domain[VTD_FAN];
-};
 
 struct vtd_pasid_table {
     uint64_t address;
@@ -42,14 +34,14 @@ struct vtd_bus {
 };
 
 struct iom_software {
-    struct vtd_writer writer;
+    struct iom_table_writer writer;
     struct iom_vtd_software_settings settings;
     const struct iom_vtd_config *config;
     uint64_t root_table;
     uint64_t queue_base;
     uint8_t queue_log2; ///< log2 of the queue's bytes, 0 = no queue
     struct vtd_bus *bus[VTD_FAN];
-    struct vtd_domain_block *domains[VTD_FAN];
+    struct iom_table_domains domains;
 };
 
 static inline bool vtd_is_scalable(const struct iom_software *software)
@@ -63,17 +55,10 @@ static inline bool vtd_has_first(const struct iom_software *software)
            software->settings.mode == IOM_VTD_MODE_NESTED;
 }
 
-/// The tables that map() and unmap() change.
-static inline struct vtd_page_table *vtd_tables_of(const struct iom_software *software,
-                                                   struct vtd_domain *domain)
-{
-    return vtd_has_first(software) ? &domain->first : &domain->second;
-}
+/// Formats of page tables (vtd_page_table.c).
+extern const struct iom_page_table_format vtd_first_format, vtd_second_format;
 
 struct iom_software_limits vtd_software_limits(const struct iom_software *software);
-/// The domain with its top-level table; null when memory is out.
-struct vtd_domain *vtd_open_domain(struct iom_software *software, uint32_t id);
-void vtd_begin_call(struct iom_software *software);
 
 enum iom_software_result vtd_attach(struct iom_software *software, uint32_t source, uint32_t pasid,
                                     uint32_t domain, enum iom_software_kind kind);

@@ -125,7 +125,8 @@ bool vtd_cached_command(struct vtd_cached *cached, uint64_t low, uint64_t high)
 {
     uint64_t words[IOM_COMMAND_WORDS] = {low, high};
     struct iom_command command;
-    iom_vtd_ops.decode(&cached->fixture->arch, words, 32, &command);
+    struct iom_queue_setup setup = {.command_bytes = 32};
+    iom_vtd_ops.decode(&cached->fixture->arch, &setup, words, &command);
     if (command.kind != IOM_COMMAND_INVALIDATE)
         return false;
     vtd_cached_invalidate(cached, &command.invalidation);

@@ -166,11 +166,11 @@ void vtd_fixture_tables(struct vtd_fixture *fixture, enum vtd_layout layout)
 
 // ---- translation ---------------------------------------------------------------------------------
 
-static bool swap(void *context, uint64_t address, uint64_t expected, uint64_t desired, uint64_t *found)
+static enum iom_access swap(void *context, uint64_t address, uint64_t expected, uint64_t desired, uint64_t *found)
 {
     struct vtd_fixture *fixture = context;
     if (fixture->refuse_updates)
-        return false;
+        return IOM_ACCESS_REFUSED;
     if (fixture->disturb_with != 0) {
         vtd_put(fixture, fixture->disturb_at, vtd_get(fixture, fixture->disturb_at) | fixture->disturb_with);
         fixture->disturb_with = 0;
@@ -180,12 +180,12 @@ static bool swap(void *context, uint64_t address, uint64_t expected, uint64_t de
         vtd_put(fixture, address, desired);
         fixture->updates++;
     }
-    return true;
+    return IOM_ACCESS_OK;
 }
 
-static bool read(void *context, uint64_t address, void *data, unsigned bytes)
+static enum iom_access read(void *context, uint64_t address, void *data, unsigned bytes)
 {
-    return iom_memory_image_read(((struct vtd_fixture *)context)->memory, address, data, bytes);
+    return iom_access_if(iom_memory_image_read(((struct vtd_fixture *)context)->memory, address, data, bytes));
 }
 
 struct iom_xlate vtd_translate(struct vtd_fixture *fixture, uint64_t address, unsigned flags)

@@ -52,14 +52,14 @@ struct Seen {
 class Rig
 {
   public:
-    enum WorldPort : uint32_t { TO_DEVICE_PORT, TO_INVALIDATE_PORT, HOST };
+    enum WorldPort : uint32_t { TO_DEVICE_PORT, TO_INVALIDATE_PORT, HOST, MESSAGES };
     struct Page {
         uint64_t output;
         uint8_t size_log2, permissions, global;
         iom_outcome outcome;
     };
 
-    Rig() : world_("world", 2, 1)
+    Rig() : world_("world", 2, 2)
     {
         iom_pool_init(&dma_pool_, IOM_MSG_DMA, sizeof(iom_dma));
         iom_pool_init(&invalidation_pool_, IOM_MSG_DEVICE_INVALIDATION, sizeof(iom_ats_invalidation));
@@ -88,6 +88,8 @@ class Rig
                        {1, completion_latency, 1, 0});
         bench_.connect(iom_device_tlb_port(tlb_, IOM_DEVICE_TLB_HOST), world_.port(HOST),
                        {1, 1, 1, host_depth});
+        bench_.connect(iom_device_tlb_port(tlb_, IOM_DEVICE_TLB_MESSAGES), world_.port(MESSAGES),
+                       {1, 1, 1, 0});
         world_.on(TO_DEVICE_PORT, [this](iom_cycle now, iom_msg *msg) {
             auto *dma = reinterpret_cast<iom_dma *>(msg);
             answered_[dma] = now;

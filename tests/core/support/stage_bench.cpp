@@ -22,7 +22,7 @@ void refuse(iom_xlate *x, uint16_t code)
     x->fault.address = x->address;
     x->fault.source = x->source;
     x->fault.code = code;
-    x->fault.recorded = 1;
+    x->fault.recorded = x->source != toy_silent;
 }
 
 void finish_at_once(iom_xlate *x, iom_outcome outcome)
@@ -44,6 +44,8 @@ void enter(const iom_arch *, const iom_view *view, iom_xlate *x)
         finish_at_once(x, IOM_OUTCOME_DENIED);
     else if ((x->address & interrupt_address) != 0)
         finish_at_once(x, IOM_OUTCOME_INTERRUPT);
+    else if ((x->flags & IOM_REQ_PAGE) != 0 && view->extra[0] != IOM_LOOKUP_CONTEXT)
+        finish_at_once(x, IOM_OUTCOME_PAGE);
     else
         x->next = static_cast<uint8_t>(view->extra[0]);
 }
@@ -70,6 +72,10 @@ bool use(const iom_arch *, const iom_view *, iom_xlate *x, const iom_tag *tag, c
 {
     if (x->next != IOM_LOOKUP_IOTLB) {
         x->context = *static_cast<const iom_context *>(payload);
+        if ((x->flags & IOM_REQ_PAGE) != 0) {
+            finish_at_once(x, IOM_OUTCOME_PAGE);
+            return true;
+        }
         const bool pasid = x->next == IOM_LOOKUP_CONTEXT && (x->flags & IOM_REQ_PASID) != 0;
         x->next = pasid ? IOM_LOOKUP_PASID : IOM_LOOKUP_IOTLB;
         return true;
@@ -146,7 +152,7 @@ namespace
 {
 
 // Ports of the world: devices, control; then the responder ends.
-enum WorldEnd { WORLD_WALK = 1, WORLD_MEMORY, WORLD_FAULT, WORLD_ENDS };
+enum WorldEnd { WORLD_WALK = 1, WORLD_MEMORY, WORLD_FAULT, WORLD_MONITOR, WORLD_ENDS };
 
 } // namespace
 
@@ -186,7 +192,9 @@ void StageBench::connect(const iom_stage_config &config, const StageLinks &links
                   link(links.walk_depth));
     bench.connect(iom_stage_port(stage, IOM_STAGE_MEMORY), world.port(inputs_ + WORLD_MEMORY),
                   link(links.memory_depth));
-    bench.connect(iom_stage_port(stage, IOM_STAGE_FAULT), world.port(inputs_ + WORLD_FAULT), link(0));
+    bench.connect(iom_stage_port(stage, IOM_STAGE_FAULT), world.port(inputs_ + WORLD_FAULT),
+                  link(links.report_depth));
+    bench.connect(iom_stage_port(stage, IOM_STAGE_MONITOR), world.port(inputs_ + WORLD_MONITOR), link(0));
 }
 
 void StageBench::listen(uint32_t inputs)
@@ -197,7 +205,7 @@ void StageBench::listen(uint32_t inputs)
     world.on(inputs, [this](iom_cycle now, iom_msg *msg) {
         const auto *control = reinterpret_cast<const iom_control *>(msg);
         acknowledged.push_back(now);
-        acks.push_back({now, control->removed, control->cookie});
+        acks.push_back({now, control->removed, control->stopped, control->cookie});
         iom_msg_release(msg);
     });
     world.on(port_of_walks(), [this](iom_cycle now, iom_msg *msg) {
@@ -217,7 +225,21 @@ void StageBench::listen(uint32_t inputs)
         world.send_at(now + memory_cycles, memory, msg);
     });
     world.on(inputs_ + WORLD_FAULT, [this](iom_cycle now, iom_msg *msg) {
-        faults.emplace_back(now, reinterpret_cast<iom_fault_report *>(msg)->fault);
+        if (return_report_credits)
+            iom_port_return_credit(world.port(inputs_ + WORLD_FAULT), now);
+        if (msg->kind == IOM_MSG_CONTROL) {
+            drains_behind.emplace_back(now, reinterpret_cast<iom_control *>(msg));
+            return;
+        }
+        const auto *report = reinterpret_cast<const iom_report *>(msg);
+        if (report->kind == IOM_REPORT_PAGE_REQUEST)
+            page_requests.emplace_back(now, report->what.page_request);
+        else
+            faults.emplace_back(now, report->what.fault);
+        iom_msg_release(msg);
+    });
+    world.on(inputs_ + WORLD_MONITOR, [this](iom_cycle now, iom_msg *msg) {
+        events.emplace_back(now - 1, reinterpret_cast<iom_report *>(msg)->what.event);
         iom_msg_release(msg);
     });
 }
@@ -299,6 +321,7 @@ void StageBench::finish_walk(iom_walk &walk) const
 {
     walk.action = IOM_WALK_DONE;
     walk.fill.valid = false;
+    walk.monitored = walk.what == IOM_LOOKUP_IOTLB ? IOM_EVENT_STAGE1_WALK | IOM_EVENT_STAGE2_WALK : 0;
     key(nullptr, nullptr, &walk.x, &walk.fill.tag);
     if (walk.what == IOM_LOOKUP_IOTLB) {
         auto page = pages_.upper_bound(walk.x.address);
@@ -355,6 +378,17 @@ void StageBench::return_memory_credit(iom_cycle arrival)
              [this](iom_cycle now) { iom_port_return_credit(world.port(inputs_ + WORLD_MEMORY), now); });
 }
 
+void StageBench::return_report_credit(iom_cycle arrival)
+{
+    world.at(arrival - 1,
+             [this](iom_cycle now) { iom_port_return_credit(world.port(inputs_ + WORLD_FAULT), now); });
+}
+
+void StageBench::return_drain(size_t index, iom_cycle arrival)
+{
+    world.send_at(arrival - 1, inputs_ + WORLD_FAULT, &drains_behind.at(index).second->msg);
+}
+
 // ---- control ------------------------------------------------------------------------------------------
 
 iom_control *StageBench::control(iom_cycle arrival)
@@ -402,13 +436,14 @@ void StageBench::invalidate_range(iom_cycle arrival, uint32_t targets, uint64_t 
     message->invalidation.part[0].match.last = last;
 }
 
-void StageBench::drain(iom_cycle arrival, bool reads, bool writes, uint64_t cookie)
+void StageBench::drain(iom_cycle arrival, bool reads, bool writes, uint64_t cookie, bool page_requests_too)
 {
     iom_control *message = control(arrival);
     message->op = IOM_CONTROL_DRAIN;
     message->cookie = cookie;
     message->drain_reads = reads;
     message->drain_writes = writes;
+    message->drain_page_requests = page_requests_too;
 }
 
 iom_cycle StageBench::acknowledged_in(uint64_t cookie) const

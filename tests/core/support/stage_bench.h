@@ -5,6 +5,8 @@
 // The toy architecture has no tables: walks are answered by the test. Its view says which look-up a
 // request begins with (view.extra[0]) and whether translation is on (view.enabled; off: bypass).
 // Addresses with bit 62 set are refused on entry, with bit 61 set denied, with bit 60 set interrupts.
+// Page requests look up their context if the view begins with that, and are accepted; refused ones are
+// recorded only if their source is not toy_silent.
 // A context leads to the IOTLB, or to the PASID look-up for requests with PASID; its domain is the
 // requester's number. A translation request that asks for more than the page grants is told by the walk what
 // it may do, and no entry serves it.
@@ -28,6 +30,7 @@ constexpr uint64_t denied_address = uint64_t{1} << 61;
 constexpr uint64_t interrupt_address = uint64_t{1} << 60;
 constexpr uint16_t toy_fault_entry = 77; ///< refused on entry
 constexpr uint16_t toy_fault_walk = 78;  ///< no page
+constexpr uint32_t toy_silent = 0x51;    ///< requester whose faults are not recorded
 
 extern const iom_arch_ops toy_arch_ops;
 
@@ -42,7 +45,7 @@ constexpr uint32_t dev = 1, other = 2;        ///< requesters
 constexpr iom_cycle hit_cycles = 5, miss_cycles = hit_cycles + 1 + 20 + 1;
 
 struct StageLinks {
-    uint32_t device_depth = 0, walk_depth = 0, memory_depth = 0; ///< request slots, 0 = unlimited
+    uint32_t device_depth = 0, walk_depth = 0, memory_depth = 0, report_depth = 0; ///< slots, 0 = unlimited
 };
 
 /// Every connection takes one cycle each way. Devices send from port i; arrival is one cycle later.
@@ -103,10 +106,10 @@ class StageBench
     /// Invalidation of the range in the caches of `targets`.
     void invalidate_range(iom_cycle arrival, uint32_t targets, uint64_t first, uint64_t last,
                           uint64_t cookie = 0);
-    void drain(iom_cycle arrival, bool reads, bool writes, uint64_t cookie = 0);
+    void drain(iom_cycle arrival, bool reads, bool writes, uint64_t cookie = 0, bool page_requests = false);
     struct Acknowledgement {
         iom_cycle arrival;
-        uint32_t removed;
+        uint32_t removed, stopped;
         uint64_t cookie;
     };
     std::vector<iom_cycle> acknowledged; ///< arrivals of acknowledgements
@@ -114,7 +117,15 @@ class StageBench
     /// Cycle in which the stage acknowledged the control message with this cookie, IOM_NEVER if it did not.
     iom_cycle acknowledged_in(uint64_t cookie) const;
 
-    std::vector<std::pair<iom_cycle, iom_fault>> faults; ///< arrivals of fault reports
+    std::vector<std::pair<iom_cycle, iom_fault>> faults;               ///< arrivals of fault reports
+    std::vector<std::pair<iom_cycle, iom_page_request>> page_requests; ///< of accepted page requests
+    std::vector<std::pair<iom_cycle, iom_control *>> drains_behind;    ///< of drains behind them
+    /// Sends drains_behind[index] back; the stage has it in `arrival`.
+    void return_drain(size_t index, iom_cycle arrival);
+    bool return_report_credits = true;
+    /// Frees one slot for reports; the credit is usable in `arrival`.
+    void return_report_credit(iom_cycle arrival);
+    std::vector<std::pair<iom_cycle, iom_event>> events; ///< cycle in which each left
 
     const iom_stage_stats &stats()
     {

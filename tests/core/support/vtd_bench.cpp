@@ -126,7 +126,7 @@ VtdBench::VtdBench(const VtdBenchConfig &config)
     config_.iommu.iotlb_tagging = config.tagging;
     const char *error =
         iom_iommu_init(&iommu, &config_.iommu, "iommu0", &bench.netlist(), iom_memory_input(memory, 0),
-                       iom_memory_input(memory, 1), iom_memory_input(memory, 2));
+                       iom_memory_input(memory, 1), iom_memory_input(memory, 2), nullptr);
     require(error == nullptr, error == nullptr ? "" : error);
     bench.add(iom_memory_unit(memory));
     bench.add(devices.unit());
@@ -172,10 +172,9 @@ bool VtdBench::store(void *context, const iom_store *store)
                                   store->bytes);
 }
 
-void VtdBench::attach(uint32_t source, uint32_t pasid, uint32_t domain)
+void VtdBench::attach(uint32_t source, uint32_t pasid, uint32_t domain, iom_software_kind kind)
 {
-    require(iom_vtd_software_ops.attach(software_, source, pasid, domain, IOM_SOFTWARE_TRANSLATE) ==
-                IOM_SOFTWARE_OK,
+    require(iom_vtd_software_ops.attach(software_, source, pasid, domain, kind) == IOM_SOFTWARE_OK,
             "attach failed");
 }
 

@@ -43,7 +43,8 @@ class VtdBench
     VtdBench &operator=(const VtdBench &) = delete;
 
     // ---- software: takes effect at once --------------------------------------------------------------
-    void attach(uint32_t source, uint32_t pasid, uint32_t domain);
+    void attach(uint32_t source, uint32_t pasid, uint32_t domain,
+                iom_software_kind kind = IOM_SOFTWARE_TRANSLATE);
     void map(uint32_t domain, uint64_t iova, uint64_t address, unsigned size_log2, uint8_t permissions);
     void unmap(uint32_t domain, uint64_t iova, unsigned size_log2);
     /// Programs the registers and gives the view to all units.

@@ -72,6 +72,18 @@ void roll_iommu(Dice &dice, SystemConfig &config)
     config.walker.step_cycles = dice.between(0, 3);
 }
 
+void roll_credits(Dice &dice, LinkSettings &link)
+{
+    const auto credits = [&dice] { return dice.one_of({0u, 0u, 1u, 2u, 20u}); };
+    link.upstream.posted_header_credits = credits();
+    link.upstream.posted_data_credits = credits();
+    link.upstream.non_posted_header_credits = credits();
+    link.downstream.posted_header_credits = credits();
+    link.downstream.posted_data_credits = credits();
+    link.downstream.completion_header_credits = credits();
+    link.downstream.completion_data_credits = credits();
+}
+
 void roll_surroundings(Dice &dice, SystemConfig &config)
 {
     config.memory.latency_cycles = dice.one_of({1u, 2u, 7u, 50u, 100u, 400u});
@@ -85,6 +97,8 @@ void roll_surroundings(Dice &dice, SystemConfig &config)
     config.link.return_latency_cycles = dice.one_of({1u, 3u, 100u, 600u});
     config.link.bytes_per_cycle = dice.one_of({0u, 0u, 3u, 16u, 64u});
     config.link.header_bytes = dice.one_of({1u, 24u, 30u});
+    if (config.link.bytes_per_cycle != 0)
+        roll_credits(dice, config.link);
     config.driver.page_size = dice.one_of({PageSize::size_4k, PageSize::size_4k, PageSize::size_2m});
     config.driver.premap = dice.chance(90);
     config.driver.mmio_cycles = dice.between(1, 300);
@@ -171,7 +185,7 @@ void roll_workload(Dice &dice, WorkloadSettings &workload)
 
 SystemConfig random_system(uint64_t seed, uint64_t requests)
 {
-    Dice dice(seed);
+    Dice dice(seed, "random systems");
     SystemConfig config;
     config.run.seed = dice.below(1000);
     config.run.requests = requests;
@@ -197,7 +211,7 @@ SystemConfig random_system(uint64_t seed, uint64_t requests)
 SystemConfig random_workload(uint64_t seed)
 {
     SystemConfig config = random_system(seed, 0);
-    Dice dice(seed + 0x10000);
+    Dice dice(seed + 0x10000, "random systems");
     config.run.warmup_requests = 0;
     config.run.max_cycles = 100000000;
     config.driver.premap = true;
@@ -217,6 +231,10 @@ SystemConfig random_workload(uint64_t seed)
         // The driver model does not flush device TLBs under caching mode.
         if (dice.chance(50) && !config.vtd.caching_mode)
             roll_device_tlb(dice, config.devices[i].device_tlb);
+        // Traffic that never ends may take all there is from devices of lower priority, and the workload with
+        // them.
+        if (config.devices[i].generator.kind != GeneratorKind::none)
+            config.frontend.arbitration = Arbitration::round_robin;
     }
     return config;
 }
@@ -291,7 +309,7 @@ namespace
 
 Partition random_partition(const iom_netlist &netlist, uint64_t seed)
 {
-    Dice dice(seed);
+    Dice dice(seed, "random systems");
     Partition sets = partition_by_unit(netlist);
     const uint32_t modules = dice.between(2, 5);
     std::vector<int> module_of(sets.size());

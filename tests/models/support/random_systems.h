@@ -7,38 +7,10 @@
 
 #include <string>
 
-#include "core/rng.h"
 #include "models/config/system_config.h"
 #include "models/session.h"
 #include "models/systemc/systemc_kernel.h"
-
-class Dice
-{
-  public:
-    explicit Dice(uint64_t seed)
-    {
-        iom_rng_seed(&rng_, seed, "random systems");
-    }
-    uint64_t below(uint64_t bound)
-    {
-        return iom_rng_below(&rng_, bound);
-    }
-    uint32_t between(uint32_t first, uint32_t last)
-    {
-        return first + static_cast<uint32_t>(below(last - first + 1));
-    }
-    bool chance(unsigned percent)
-    {
-        return below(100) < percent;
-    }
-    template <typename T> T one_of(std::initializer_list<T> list)
-    {
-        return list.begin()[below(list.size())];
-    }
-
-  private:
-    iom_rng rng_;
-};
+#include "tests/core/support/dice.h"
 
 /// Devices with generators; no device TLBs, no workload.
 iommu_sim::SystemConfig random_system(uint64_t seed, uint64_t requests);

@@ -49,7 +49,7 @@ Producer::Producer(const std::string &name, uint64_t requests, uint64_t gap, boo
     : Unit(name, reports ? 2 : 1, 0, seed), left_(requests), gap_(gap)
 {
     iom_pool_init(&pool_, IOM_MSG_DMA, sizeof(iom_dma));
-    iom_pool_init(&report_pool_, IOM_MSG_FAULT, sizeof(iom_fault_report));
+    iom_pool_init(&report_pool_, IOM_MSG_REPORT, sizeof(iom_report));
 }
 
 Producer::~Producer()
@@ -75,7 +75,7 @@ void Producer::send_report(iom_cycle now)
 {
     if (!iom_port_can_send(&out(1), now))
         return;
-    auto *report = static_cast<iom_fault_report *>(iom_pool_take(&report_pool_));
+    auto *report = static_cast<iom_report *>(iom_pool_take(&report_pool_));
     report->detected = now;
     iom_port_send(&out(1), &report->msg, now);
 }
@@ -180,8 +180,8 @@ bool Server::take(uint32_t index, iom_cycle now)
         return false;
     iom_port_pop(&in(index));
     iom_port_return_credit(&in(index), now);
-    if (msg->kind == IOM_MSG_FAULT) {
-        note(now, 'a', index, reinterpret_cast<iom_fault_report *>(msg)->detected);
+    if (msg->kind == IOM_MSG_REPORT) {
+        note(now, 'a', index, reinterpret_cast<iom_report *>(msg)->detected);
         iom_msg_release(msg);
         return true;
     }

@@ -20,7 +20,7 @@ namespace iommu_sim::verify
 class FakeTarget : public Target
 {
   public:
-    explicit FakeTarget(std::vector<RamRange> ram = family_of("vtd").ram()) : memory(std::move(ram))
+    explicit FakeTarget(std::vector<RamRange> ram = family_of("vtd").ram({})) : memory(std::move(ram))
     {
     }
 

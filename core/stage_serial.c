@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Serial look-up: one request in service at a time, all its look-ups in one cycle. See stage.h.
+//
+// The request is looked up in the cycle in which it arrives, and again in every cycle in which what its
+// look-ups see may have changed (behind a fill, an invalidation, a new view, the end of a walk), until it is
+// answered. Hardware does it in every cycle; with the same entries the outcome is the same. What is missing
+// starts a walk, if the walker of its kind is idle: there are two, for contexts and for pages.
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/axi_port.h"
+#include "core/stage_internal.h"
+#include "core/walk_nodes.h"
+
+static enum iom_serial_walker walker_for(enum iom_lookup which)
+{
+    return which == IOM_LOOKUP_IOTLB ? IOM_SERIAL_PAGES : IOM_SERIAL_CONTEXTS;
+}
+
+// What the look-ups of a cycle have found.
+struct view_of_caches {
+    enum iom_lookup missing; ///< IOM_LOOKUP_DONE: nothing
+    uint32_t hits;           ///< bit per look-up
+    struct iom_tag key;      ///< of what is missing
+};
+
+// Works on a copy: an answered request is out of the stage's hands.
+static struct view_of_caches look_up(struct iom_stage *stage, iom_cycle now)
+{
+    const struct iom_arch *arch = stage->config.arch;
+    struct iom_xlate *x = &stage->serial.x;
+    struct view_of_caches seen = {IOM_LOOKUP_DONE, 0, {0}};
+    x->context.node = x->leaf.node = 0;
+    memset(&x->fault, 0, sizeof x->fault);
+    arch->ops->enter(arch, &stage->view, x);
+    while (x->next != IOM_LOOKUP_DONE) {
+        enum iom_lookup which = x->next;
+        struct iom_cache *cache = stage->cache[which];
+        seen.missing = which;
+        arch->ops->key(arch, &stage->view, x, &seen.key);
+        int32_t slot = cache != NULL ? iom_cache_probe(cache, now, &seen.key) : IOM_CACHE_MISS;
+        stage->lookup_stats[which].lookups++;
+        if (slot == IOM_CACHE_MISS)
+            return seen;
+        if (!arch->ops->use(arch, &stage->view, x, iom_cache_tag(cache, slot),
+                            iom_cache_payload(cache, slot))) {
+            stage->lookup_stats[which].insufficient++;
+            return seen;
+        }
+        stage->lookup_stats[which].hits++;
+        seen.hits |= 1u << which;
+        iom_cache_touch(cache, now, slot);
+    }
+    seen.missing = IOM_LOOKUP_DONE;
+    return seen;
+}
+
+// ---- answers
+// -----------------------------------------------------------------------------------------------
+
+// The request in service has an outcome in this cycle.
+static void conclude(struct iom_stage *stage, iom_cycle now)
+{
+    struct iom_serial *serial = &stage->serial;
+    struct iom_fault *fault = &serial->dma->x.fault;
+    if (serial->dma->x.outcome == IOM_OUTCOME_FAULT && fault->recorded &&
+        stage->config.serial.quirk_full_queue_loses_record &&
+        !iom_port_can_send(&stage->ports[IOM_STAGE_FAULT], now)) {
+        fault->recorded = false;
+        serial->waits_for_slot = true; // its credit wakes the stage
+        return;
+    }
+    serial->concluded = true;
+    serial->dma->mark = iom_max_u64(serial->dma->mark, now);
+    iom_stage_finish(stage, serial->dma, now, now);
+}
+
+// ---- walks
+// -------------------------------------------------------------------------------------------------
+
+// May the walk that `seen` asks for begin? Hardware with the edge quirk begins a walk when something begins
+// to be missing, and forgets about that if its walker is busy just then.
+static bool may_walk(const struct iom_stage *stage, const struct view_of_caches *seen, uint8_t before)
+{
+    const struct iom_serial *serial = &stage->serial;
+    const struct iom_serial_config *config = &stage->config.serial;
+    if (serial->walk[walker_for(seen->missing)].busy)
+        return false;
+    if (serial->concluded && !config->quirk_walks_when_answered)
+        return false;
+    bool edge = seen->missing == IOM_LOOKUP_PASID ? false : config->quirk_walks_on_edge;
+    return !edge || before != (uint8_t)seen->missing;
+}
+
+static void begin_walk(struct iom_stage *stage, const struct view_of_caches *seen, iom_cycle now)
+{
+    struct iom_serial *serial = &stage->serial;
+    struct iom_dma *dma = serial->dma;
+    enum iom_lookup which = seen->missing;
+    int32_t index = iom_miss_table_allocate(&stage->misses, (uint8_t)which, &seen->key,
+                                            stage->config.lookup[which].cache.match, dma);
+    assert(index >= 0);
+    struct iom_serial_walk *walk = &serial->walk[walker_for(which)];
+    walk->busy = true;
+    walk->owner = serial->concluded ? NULL : dma;
+    if (!serial->concluded) {
+        iom_stage_drop_context(stage, dma);
+        dma->x = serial->x;
+        iom_stage_keep_context(stage, dma);
+        dma->missed = (uint8_t)(dma->missed | 1u << which);
+    }
+    if (stage->view.monitored != 0)
+        iom_stage_monitor_miss(stage, &serial->x, true, now);
+    iom_stage_start_walk(stage, &serial->x, serial->arrived, index, now, now);
+}
+
+static void evaluate(struct iom_stage *stage, iom_cycle now)
+{
+    struct iom_serial *serial = &stage->serial;
+    if (serial->dma == NULL || (serial->concluded && !stage->config.serial.quirk_walks_when_answered))
+        return;
+    uint8_t before = serial->missing;
+    struct view_of_caches seen = look_up(stage, now);
+    serial->missing = (uint8_t)seen.missing;
+    if (seen.missing != IOM_LOOKUP_DONE) {
+        if (may_walk(stage, &seen, before))
+            begin_walk(stage, &seen, now);
+        return;
+    }
+    if (serial->concluded)
+        return;
+    iom_stage_drop_context(stage, serial->dma);
+    serial->dma->x = serial->x;
+    if (seen.hits != 0)
+        iom_stage_decided(stage, serial->dma, IOM_TRACKED_CONTEXT + iom_log2_u64(seen.hits), now);
+    conclude(stage, now);
+}
+
+// Changes of this cycle are seen by look-ups from the next one on.
+static void look_again(struct iom_stage *stage, iom_cycle now)
+{
+    stage->serial.next = now + stage->unit.period;
+}
+
+// Puts what a walk brought into its cache; an invalidation of the same cycle follows in close_cycle.
+static void fill(struct iom_stage *stage, const struct iom_walk *walk, iom_cycle now)
+{
+    if (stage->cache[walk->what] == NULL)
+        return;
+    if (stage->config.serial.quirk_invalidation_drops_fill) {
+        stage->serial.fill[walker_for(walk->what)] =
+            (struct iom_serial_fill){.what = walk->what, .valid = true, .tag = walk->fill.tag};
+        memcpy(&stage->serial.fill[walker_for(walk->what)].payload, &walk->fill.payload,
+               sizeof walk->fill.payload);
+        return;
+    }
+    iom_cache_fill(stage->cache[walk->what], now, &walk->fill.tag, &walk->fill.payload);
+}
+
+// The fault of a walk that was begun for somebody else, charged to the request in service.
+static void adopt_fault(struct iom_dma *dma, const struct iom_fault *fault)
+{
+    struct iom_xlate *x = &dma->x;
+    x->next = IOM_LOOKUP_DONE;
+    x->outcome = IOM_OUTCOME_FAULT;
+    x->fault = *fault;
+    x->fault.address = x->address;
+    x->fault.source = x->source;
+    x->fault.pasid = x->pasid;
+    x->fault.flags = x->flags;
+}
+
+void iom_serial_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cycle now)
+{
+    struct iom_serial *serial = &stage->serial;
+    struct iom_serial_walk *slot = &serial->walk[walker_for(walk->what)];
+    bool owned = slot->owner != NULL && slot->owner == serial->dma && !serial->concluded;
+    bool squashed = iom_stage_is_squashed(stage, &stage->misses.entries[walk->miss], walk);
+    bool refused = walk->x.next == IOM_LOOKUP_DONE && walk->x.outcome == IOM_OUTCOME_FAULT;
+    if (walk->monitored & stage->view.monitored)
+        iom_stage_event(stage, &walk->x, walk->monitored, walk->what != IOM_LOOKUP_CONTEXT, now);
+    slot->busy = false;
+    slot->owner = NULL;
+    iom_miss_table_release(&stage->misses, (int32_t)walk->miss);
+    if (owned)
+        iom_stage_account_walk(serial->dma, walk, now);
+    if (walk->fill.valid && !squashed)
+        fill(stage, walk, now);
+    // What a walk refuses is refused for whom it walked; hardware with the quirk does not know who that was.
+    bool retires = owned || (stage->config.serial.quirk_walks_when_answered && serial->dma != NULL &&
+                             !serial->concluded && serial->arrived < now);
+    if (refused && !squashed && retires) {
+        struct iom_dma *dma = serial->dma;
+        if (owned) {
+            dma->x = walk->x;
+        } else {
+            adopt_fault(dma, &walk->x.fault);
+        }
+        iom_stage_decided(stage, dma, IOM_TRACKED_WALK, now);
+        conclude(stage, now);
+    } else if (owned && !squashed && !walk->fill.valid && walk->x.next == IOM_LOOKUP_DONE &&
+               walk->x.outcome != IOM_OUTCOME_RETRY) {
+        serial->dma->x = walk->x; // a result that is not to be cached
+        iom_stage_decided(stage, serial->dma, IOM_TRACKED_WALK, now);
+        conclude(stage, now);
+    }
+    if (squashed || walk->x.outcome == IOM_OUTCOME_RETRY)
+        serial->missing = IOM_LOOKUP_DONE; // it is missing anew
+    look_again(stage, now);
+    if (stage->config.tracker != NULL)
+        iom_walk_nodes_end(stage->config.tracker, walk);
+    iom_msg_release(&walk->msg);
+}
+
+// ---- a cycle
+// -----------------------------------------------------------------------------------------------
+
+static void begin_service(struct iom_stage *stage, uint32_t input, iom_cycle now)
+{
+    struct iom_serial *serial = &stage->serial;
+    serial->dma = iom_stage_fetch(stage, input, now);
+    iom_stage_count_request(stage, serial->dma->x.flags, serial->dma->x.bytes);
+    iom_port_return_credit(&stage->inputs[input], now);
+    serial->x = serial->dma->x;
+    if (stage->view.monitored != 0)
+        iom_stage_event(stage, &serial->x, iom_stage_request_event(serial->dma), false, now);
+    serial->dma->looked_up = serial->arrived = now;
+    serial->debug = (serial->x.flags & IOM_REQ_DEBUG) != 0;
+    serial->concluded = false;
+    serial->missing = IOM_LOOKUP_DONE;
+    serial->next = now;
+}
+
+// Input 0 is the AXI port, which waits for its answer; what else there is comes in between.
+static void take_messages(struct iom_stage *stage, iom_cycle now)
+{
+    struct iom_serial *serial = &stage->serial;
+    for (uint32_t input = 0; input < stage->config.inputs; input++) {
+        struct iom_port *port = &stage->inputs[input];
+        struct iom_msg *msg;
+        while ((msg = iom_port_peek(port, now)) != NULL) {
+            if (msg->kind == IOM_MSG_AXI_RELEASE) {
+                iom_msg_release(iom_port_pop(port));
+                serial->released = true;
+                if (stage->config.serial.quirk_walks_when_answered)
+                    serial->next = now; // the handshake is a cycle like any other
+            } else if (serial->dma == NULL) {
+                begin_service(stage, input, now);
+            } else {
+                break;
+            }
+        }
+    }
+}
+
+void iom_serial_take_up(struct iom_stage *stage, iom_cycle now)
+{
+    struct iom_serial *serial = &stage->serial;
+    take_messages(stage, now);
+    if (serial->waits_for_slot) {
+        serial->next = IOM_NEVER; // it stays refused
+        if (iom_port_can_send(&stage->ports[IOM_STAGE_FAULT], now)) {
+            serial->waits_for_slot = false;
+            conclude(stage, now);
+        }
+    } else if (serial->next <= now) {
+        serial->next = IOM_NEVER;
+        evaluate(stage, now);
+    }
+    if (serial->released || (serial->debug && serial->concluded)) {
+        serial->released = serial->debug = false;
+        serial->dma = NULL;
+        serial->missing = IOM_LOOKUP_DONE;
+        look_again(stage, now); // others may wait
+    }
+}
+
+// Fills that hardware with the quirk drops: an invalidation of the same cache, whatever it covers.
+void iom_serial_close_cycle(struct iom_stage *stage, uint32_t invalidated, iom_cycle now)
+{
+    for (unsigned i = 0; i < IOM_SERIAL_WALKERS; i++) {
+        struct iom_serial_fill *fill = &stage->serial.fill[i];
+        if (fill->valid && !(invalidated >> fill->what & 1))
+            iom_cache_fill(stage->cache[fill->what], now, &fill->tag, &fill->payload);
+        fill->valid = false;
+    }
+    if (invalidated != 0)
+        look_again(stage, now);
+}
+
+iom_cycle iom_serial_wake(const struct iom_stage *stage)
+{
+    return stage->serial.next;
+}

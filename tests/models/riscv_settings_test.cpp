@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `iommu.arch: riscv` in a configuration: its keys arrive in the hardware, impossible ones are named, and
+// runs say what is missing.
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+#include "core/arch/riscv/riscv.h"
+#include "models/architecture.h"
+#include "models/config/config.h"
+
+using namespace iommu_sim;
+
+namespace
+{
+
+SystemConfig config_with(std::vector<std::string> settings)
+{
+    settings.insert(settings.begin(), "iommu.arch=riscv");
+    const LoadedConfig loaded = load_default_config(settings);
+    EXPECT_TRUE(loaded.ok()) << loaded.messages();
+    return loaded.config;
+}
+
+std::string messages_of(std::vector<std::string> settings)
+{
+    settings.insert(settings.begin(), "iommu.arch=riscv");
+    return load_default_config(settings).messages();
+}
+
+const iom_riscv_config &hardware_of(const ArchitectureInstance &instance)
+{
+    return *static_cast<const iom_riscv_config *>(instance.arch().config);
+}
+
+bool has(const ArchitectureInstance &instance, iom_riscv_capability bit)
+{
+    return (hardware_of(instance).capabilities >> bit & 1) != 0;
+}
+
+} // namespace
+
+TEST(RiscvSettings, features_become_capabilities)
+{
+    const struct {
+        const char *key;
+        iom_riscv_capability bit;
+    } features[] = {
+        {"sv57", IOM_RISCV_CAP_SV57_BIT},
+        {"sv57x4", IOM_RISCV_CAP_SV57X4_BIT},
+        {"svpbmt", IOM_RISCV_CAP_SVPBMT_BIT},
+        {"amo_hwad", IOM_RISCV_CAP_AMO_HWAD_BIT},
+        {"t2gpa", IOM_RISCV_CAP_T2GPA_BIT},
+        {"both_endian", IOM_RISCV_CAP_END_BIT},
+        {"performance_monitor", IOM_RISCV_CAP_HPM_BIT},
+        {"debug", IOM_RISCV_CAP_DBG_BIT},
+        {"pd8", IOM_RISCV_CAP_PD8_BIT},
+        {"pd17", IOM_RISCV_CAP_PD17_BIT},
+        {"pd20", IOM_RISCV_CAP_PD20_BIT},
+        {"qos", IOM_RISCV_CAP_QOSID_BIT},
+        {"non_leaf", IOM_RISCV_CAP_NL_BIT},
+        {"range", IOM_RISCV_CAP_S_BIT},
+    };
+    for (const auto &feature : features) {
+        for (const bool on : {false, true}) {
+            const std::string setting =
+                std::string("riscv.features.") + feature.key + (on ? "=true" : "=false");
+            const auto made = make_architecture(config_with({setting}));
+            EXPECT_EQ(has(*made, feature.bit), on) << setting;
+        }
+    }
+    const auto wide = make_architecture(config_with({"iommu.address_width=44"}));
+    EXPECT_EQ(iom_bits(hardware_of(*wide).capabilities, IOM_RISCV_CAP_PAS_BIT + 5, IOM_RISCV_CAP_PAS_BIT),
+              44u);
+    const auto given = make_architecture(config_with({"riscv.capabilities=0x78c2cf0f10"}));
+    EXPECT_EQ(hardware_of(*given).capabilities, 0x78c2cf0f10u);
+}
+
+TEST(RiscvSettings, choices_of_the_implementation)
+{
+    const auto made = make_architecture(
+        config_with({"riscv.directory_levels=2", "riscv.device_id_bits=15", "riscv.counters=8",
+                     "riscv.events=255", "riscv.vector_bits=2", "riscv.be_writable=true",
+                     "riscv.bare_page=2M", "riscv.bare_page_sv32=4K", "riscv.invalidation_tags=2"}));
+    const iom_riscv_config &hardware = hardware_of(*made);
+    EXPECT_EQ(hardware.max_mode, IOM_RISCV_2LVL);
+    EXPECT_EQ(hardware.device_id_mask, 0x7fffu);
+    EXPECT_EQ(hardware.counters, 8u);
+    EXPECT_EQ(hardware.events, 255u);
+    EXPECT_EQ(hardware.vector_bits, 2u);
+    EXPECT_TRUE(hardware.be_writable);
+    EXPECT_FALSE(hardware.gxl_writable);
+    EXPECT_EQ(hardware.bare_page_log2, 21u);
+    EXPECT_EQ(hardware.bare_page_sv32_log2, 12u);
+    EXPECT_EQ(made->hardware_traits().invalidation_tags, 2u);
+    EXPECT_TRUE(made->hardware_traits().tags_block_queue);
+    EXPECT_STREQ(made->arch().ops->name, "riscv");
+}
+
+TEST(RiscvSettings, impossible_combinations_are_named)
+{
+    EXPECT_NE(messages_of({"riscv.features.sv48=false"}).find("sv57 needs sv48"), std::string::npos);
+    EXPECT_NE(messages_of({"riscv.features.msi_flat=false"}).find("msi_mrif needs msi_flat"),
+              std::string::npos);
+    EXPECT_NE(messages_of({"riscv.features.ats=false"}).find("t2gpa needs ats"), std::string::npos);
+    EXPECT_NE(messages_of({"riscv.features.msi_interrupts=false", "riscv.features.wired_interrupts=false"})
+                  .find("wired_interrupts"),
+              std::string::npos);
+    EXPECT_NE(messages_of({"riscv.bare_page=12K"}).find("power of two"), std::string::npos);
+    EXPECT_NE(messages_of({"riscv.directory_levels=4"}).find("directory_levels"), std::string::npos);
+}
