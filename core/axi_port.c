@@ -191,8 +191,7 @@ static void shake_hands(struct iom_axi_port *axi, iom_cycle now)
     axi->idle_from = now + BETWEEN_SERVICES_CYCLES * axi->unit.period;
 }
 
-// ---- write data
-// --------------------------------------------------------------------------------------------
+// ---- write data ----------------------------------------------------------------------------------------
 
 #define REFUSED_RESPONSES 2u // that wait for their turn, before data of refused writes is held back
 
@@ -218,8 +217,7 @@ static void move_data(struct iom_axi_port *axi, iom_cycle now, uint64_t refused_
     }
 }
 
-// ---- responses
-// ---------------------------------------------------------------------------------------------
+// ---- responses -----------------------------------------------------------------------------------------
 
 static void take_from_memory(struct iom_axi_port *axi, iom_cycle now)
 {
@@ -283,8 +281,7 @@ static void return_responses(struct iom_axi_port *axi, iom_cycle now, bool refus
     }
 }
 
-// ---- evaluation
-// --------------------------------------------------------------------------------------------
+// ---- evaluation ----------------------------------------------------------------------------------------
 
 static iom_cycle next_wake(const struct iom_axi_port *axi, iom_cycle now)
 {
@@ -336,8 +333,7 @@ static const struct iom_unit_ops axi_port_ops = {
     .destroy = destroy,
 };
 
-// ---- life
-// --------------------------------------------------------------------------------------------------
+// ---- life ----------------------------------------------------------------------------------------------
 
 struct iom_axi_port *iom_axi_port_create(const struct iom_axi_port_config *config, const char *name)
 {

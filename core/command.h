@@ -65,9 +65,9 @@ enum iom_queue_event_kind {
     IOM_QUEUE_HEAD,      ///< `head` has moved on
     IOM_QUEUE_INTERRUPT, ///< a wait that asks for an interrupt has completed
     IOM_QUEUE_INVALID,   ///< the command at `head` cannot be executed: `error`
-    IOM_QUEUE_ACCESS,    ///< the command at `head` cannot be read, or it is a wait that holds the head there and
-                         ///< memory has refused its status write
-    IOM_QUEUE_TIMEOUT,   ///< device `stream` did not answer an invalidation; pending waits were aborted
+    IOM_QUEUE_ACCESS, ///< the command at `head` cannot be read, or it is a wait that holds the head there and
+                      ///< memory has refused its status write
+    IOM_QUEUE_TIMEOUT,    ///< device `stream` did not answer an invalidation; pending waits were aborted
     IOM_QUEUE_COMPLETION, ///< device `stream` answered an invalidation nobody asked for
     IOM_QUEUE_BUSY,       ///< status port: there are commands that have not been carried out
     IOM_QUEUE_DRAINED,    ///< status port: all up to the tail have

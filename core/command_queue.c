@@ -440,8 +440,8 @@ static bool take_command(struct iom_command_queue *self, iom_cycle now)
 
 // ---- the unit ------------------------------------------------------------------------------------------
 
-// A queue that carries out one command at a time does not wait for what it has begun, and is idle in the cycle
-// behind the end of the last one.
+// A queue that carries out one command at a time does not wait for what it has begun, and is idle in the
+// cycle behind the end of the last one.
 static void report_status(struct iom_command_queue *self, iom_cycle now)
 {
     bool paced = self->config.pace.one_at_a_time;

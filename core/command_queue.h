@@ -72,11 +72,11 @@ struct iom_command_pace {
 
 struct iom_command_queue_config {
     const struct iom_arch *arch;
-    uint32_t prefetch_commands;  ///< commands fetched ahead of decode, at least 1
-    uint64_t decode_cycles;      ///< per command, at least 1
-    uint32_t max_in_flight;      ///< invalidations begun and not ended, at least 1
-    bool in_order;               ///< a command begins when the one before has ended
-    uint32_t device_tags;        ///< invalidation tags, if waiting for one holds up the queue; 0: it does not
+    uint32_t prefetch_commands; ///< commands fetched ahead of decode, at least 1
+    uint64_t decode_cycles;     ///< per command, at least 1
+    uint32_t max_in_flight;     ///< invalidations begun and not ended, at least 1
+    bool in_order;              ///< a command begins when the one before has ended
+    uint32_t device_tags;       ///< invalidation tags, if waiting for one holds up the queue; 0: it does not
     struct iom_command_pace pace;
     struct iom_tracker *tracker; ///< may be null
 };

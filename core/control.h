@@ -62,7 +62,8 @@ enum iom_report_kind {
     IOM_REPORT_EVENT,        ///< something that performance counters count
 };
 
-/// Stages to register unit (one way). A DRAIN of page requests takes the same way behind them, and comes back.
+/// Stages to register unit (one way). A DRAIN of page requests takes the same way behind them, and comes
+/// back.
 struct iom_report {
     struct iom_msg msg;
     uint8_t kind; ///< enum iom_report_kind

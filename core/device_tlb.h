@@ -8,7 +8,8 @@
 //                 link or the IOMMU
 //   invalidate    responder: struct iom_ats_invalidation from the fan-out, over the link; sent back as the
 //                 completion. Page responses come the same way
-//   messages      requester, one way: struct iom_page_response_message passed on to the device in the cycle of
+//   messages      requester, one way: struct iom_page_response_message passed on to the device in the cycle
+//   of
 //                 its arrival; may stay unbound
 //
 // Timing (cycles of the unit's clock):

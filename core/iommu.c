@@ -282,7 +282,8 @@ static void complete_hops(struct iom_iommu_config *config)
     if (config->hops.given)
         return;
     struct iom_hop hop = {config->hop_cycles, config->hop_cycles};
-    config->hops = (struct iom_iommu_hops){true, hop, hop, hop, hop, hop, hop, hop, hop, hop, hop, hop, hop, hop};
+    config->hops =
+        (struct iom_iommu_hops){true, hop, hop, hop, hop, hop, hop, hop, hop, hop, hop, hop, hop, hop};
 }
 
 static bool connect_stages(struct iom_iommu *iommu, struct iom_netlist *netlist)

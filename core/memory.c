@@ -274,7 +274,8 @@ static void accept_all(struct iom_memory *memory, iom_cycle now)
 
 // ---- effects ----------------------------------------------------------------------------------------
 
-static enum iom_access write_image(struct iom_memory *memory, uint64_t address, const void *data, size_t bytes)
+static enum iom_access write_image(struct iom_memory *memory, uint64_t address, const void *data,
+                                   size_t bytes)
 {
     enum iom_access access = iom_memory_image_access(memory->image, address, bytes, true);
     if (access == IOM_ACCESS_OK)

@@ -18,7 +18,8 @@
 // write responses, as AXI has it. Accesses through it meet no other limit:
 //   addresses     one read and one write are accepted per cycle, each chosen by an arbiter of its own among
 //                 the heads of the inputs; `position` says where at the arbiters a client is connected
-//   read          accepted in c: beats of `beat_bytes`, one per cycle, the first in c + latency, or behind the
+//   read          accepted in c: beats of `beat_bytes`, one per cycle, the first in c + latency, or behind
+//   the
 //                 last beat of the read before; the response departs with the last beat
 //   write         accepted in c: beats from c + 1 on, or behind the last beat of the write before; the
 //                 response departs write_latency after the last beat
@@ -92,7 +93,7 @@ struct iom_memory_observer {
 };
 
 struct iom_memory_config {
-    uint32_t inputs;             ///< number of input ports
+    uint32_t inputs; ///< number of input ports
     struct iom_memory_channels channels;
     uint64_t latency_cycles;     ///< DRAM access
     uint32_t bytes_per_cycle;    ///< bandwidth, 0 = unlimited

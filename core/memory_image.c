@@ -265,8 +265,8 @@ bool iom_memory_image_mark(struct iom_memory_image *image, uint64_t address, enu
     return true;
 }
 
-enum iom_access iom_memory_image_access(const struct iom_memory_image *image, uint64_t address, uint64_t bytes,
-                                        bool write)
+enum iom_access iom_memory_image_access(const struct iom_memory_image *image, uint64_t address,
+                                        uint64_t bytes, bool write)
 {
     if (!iom_memory_image_answers(image, address, bytes))
         return IOM_ACCESS_REFUSED;
@@ -299,7 +299,8 @@ enum iom_access iom_memory_image_read_fn(void *context, uint64_t address, void *
     return iom_memory_image_fetch(context, address, data, bytes);
 }
 
-void iom_memory_image_observe(struct iom_memory_image *image, iom_memory_image_observer observer, void *context)
+void iom_memory_image_observe(struct iom_memory_image *image, iom_memory_image_observer observer,
+                              void *context)
 {
     image->observer = observer;
     image->observer_context = context;

@@ -33,8 +33,8 @@ bool iom_memory_image_write(struct iom_memory_image *image, uint64_t address, co
 /// poisoned word succeeds. IOM_ACCESS_OK takes the mark away. False when memory is out.
 bool iom_memory_image_mark(struct iom_memory_image *image, uint64_t address, enum iom_access access);
 /// What the IOMMU gets: REFUSED if a byte does not answer or is marked so, else (reads) POISONED if one is.
-enum iom_access iom_memory_image_access(const struct iom_memory_image *image, uint64_t address, uint64_t bytes,
-                                        bool write);
+enum iom_access iom_memory_image_access(const struct iom_memory_image *image, uint64_t address,
+                                        uint64_t bytes, bool write);
 
 /// A read of the IOMMU; `data` is valid with IOM_ACCESS_OK.
 enum iom_access iom_memory_image_fetch(const struct iom_memory_image *image, uint64_t address, void *data,
@@ -46,7 +46,8 @@ enum iom_access iom_memory_image_read_fn(void *context, uint64_t address, void *
 /// Called before each successful write, whoever's, with the range that is about to change.
 typedef void (*iom_memory_image_observer)(void *context, uint64_t address, size_t bytes);
 /// Null: none (as after a reset).
-void iom_memory_image_observe(struct iom_memory_image *image, iom_memory_image_observer observer, void *context);
+void iom_memory_image_observe(struct iom_memory_image *image, iom_memory_image_observer observer,
+                              void *context);
 
 /// Pages that hold data (were written).
 uint64_t iom_memory_image_pages(const struct iom_memory_image *image);

@@ -38,17 +38,20 @@ struct iom_epochs {
 enum iom_serial_walker { IOM_SERIAL_CONTEXTS, IOM_SERIAL_PAGES, IOM_SERIAL_WALKERS };
 
 struct iom_serial {
-    struct iom_dma *dma; ///< in service, null: none
-    struct iom_xlate x;  ///< its look-ups
-    bool concluded;      ///< it has been answered
-    bool released;       ///< and handed over in this cycle
-    bool waits_for_slot; ///< it is refused without a record as soon as there is a slot
-    bool debug;          ///< nobody will say so
-    uint8_t missing;     ///< enum iom_lookup: what its last look-ups missed
-    iom_cycle arrived;   ///< first look-up
-    iom_cycle next;      ///< next look-up, IOM_NEVER: when something changes
+    struct iom_dma *dma;    ///< in service, null: none
+    struct iom_xlate x;     ///< its look-ups
+    bool concluded;         ///< it has been answered
+    bool released;          ///< and handed over in this cycle
+    bool waits_for_slot;    ///< it is refused without a record as soon as there is a slot
+    bool debug;             ///< nobody will say so
+    uint8_t missing;        ///< enum iom_lookup: what its last look-ups missed
+    iom_cycle arrived;      ///< first look-up
+    iom_cycle next;         ///< next look-up, IOM_NEVER: when something changes
+    bool has_stray;         ///< a walk that nobody waited for has refused in this cycle
+    struct iom_fault stray; ///< how
     struct iom_serial_walk {
         bool busy;
+        iom_cycle free_from;   ///< it takes the next walk in this cycle or later
         struct iom_dma *owner; ///< null: it has been answered before the walk began
     } walk[IOM_SERIAL_WALKERS];
     struct iom_serial_fill { ///< of this cycle, held back until its invalidations are known

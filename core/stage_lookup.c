@@ -261,7 +261,8 @@ void iom_stage_account_walk(struct iom_dma *dma, const struct iom_walk *walk, io
     enum iom_part part = walk->what == IOM_LOOKUP_IOTLB ? IOM_PART_WALK : iom_lookup_part(walk->what);
     iom_dma_account(dma, IOM_PART_QUEUEING, iom_max_u64(walk->started, dma->mark));
     iom_cycle memory = walk->what == IOM_LOOKUP_IOTLB ? walk->memory_cycles : 0;
-    iom_dma_account(dma, IOM_PART_MEMORY, dma->mark + memory);
+    // Serial look-up may walk for a context and for a page at once: time counts for the walk that ends first.
+    iom_dma_account(dma, IOM_PART_MEMORY, iom_min_u64(dma->mark + memory, now));
     iom_dma_account(dma, part, now);
 }
 

@@ -56,8 +56,7 @@ static struct view_of_caches look_up(struct iom_stage *stage, iom_cycle now)
     return seen;
 }
 
-// ---- answers
-// -----------------------------------------------------------------------------------------------
+// ---- answers -------------------------------------------------------------------------------------------
 
 // The request in service has an outcome in this cycle.
 static void conclude(struct iom_stage *stage, iom_cycle now)
@@ -71,21 +70,26 @@ static void conclude(struct iom_stage *stage, iom_cycle now)
         serial->waits_for_slot = true; // its credit wakes the stage
         return;
     }
+    // Deviating hardware records what it lets pass all the same.
+    bool passes = serial->dma->x.outcome == IOM_OUTCOME_BYPASS && fault->recorded;
+    if (passes && iom_port_can_send(&stage->ports[IOM_STAGE_FAULT], now))
+        iom_stage_report(stage, serial->dma, now);
     serial->concluded = true;
     serial->dma->mark = iom_max_u64(serial->dma->mark, now);
     iom_stage_finish(stage, serial->dma, now, now);
 }
 
-// ---- walks
-// -------------------------------------------------------------------------------------------------
+// ---- walks ---------------------------------------------------------------------------------------------
 
 // May the walk that `seen` asks for begin? Hardware with the edge quirk begins a walk when something begins
 // to be missing, and forgets about that if its walker is busy just then.
-static bool may_walk(const struct iom_stage *stage, const struct view_of_caches *seen, uint8_t before)
+static bool may_walk(const struct iom_stage *stage, const struct view_of_caches *seen, uint8_t before,
+                     iom_cycle now)
 {
     const struct iom_serial *serial = &stage->serial;
     const struct iom_serial_config *config = &stage->config.serial;
-    if (serial->walk[walker_for(seen->missing)].busy)
+    const struct iom_serial_walk *walk = &serial->walk[walker_for(seen->missing)];
+    if (walk->busy || now < walk->free_from)
         return false;
     if (serial->concluded && !config->quirk_walks_when_answered)
         return false;
@@ -104,6 +108,8 @@ static void begin_walk(struct iom_stage *stage, const struct view_of_caches *see
     struct iom_serial_walk *walk = &serial->walk[walker_for(which)];
     walk->busy = true;
     walk->owner = serial->concluded ? NULL : dma;
+    if (serial->concluded) // the context goes with its request
+        serial->x.context.levels[1] = 0;
     if (!serial->concluded) {
         iom_stage_drop_context(stage, dma);
         dma->x = serial->x;
@@ -124,7 +130,7 @@ static void evaluate(struct iom_stage *stage, iom_cycle now)
     struct view_of_caches seen = look_up(stage, now);
     serial->missing = (uint8_t)seen.missing;
     if (seen.missing != IOM_LOOKUP_DONE) {
-        if (may_walk(stage, &seen, before))
+        if (may_walk(stage, &seen, before, now))
             begin_walk(stage, &seen, now);
         return;
     }
@@ -159,9 +165,8 @@ static void fill(struct iom_stage *stage, const struct iom_walk *walk, iom_cycle
 }
 
 // The fault of a walk that was begun for somebody else, charged to the request in service.
-static void adopt_fault(struct iom_dma *dma, const struct iom_fault *fault)
+static void adopt_fault(struct iom_xlate *x, const struct iom_fault *fault)
 {
-    struct iom_xlate *x = &dma->x;
     x->next = IOM_LOOKUP_DONE;
     x->outcome = IOM_OUTCOME_FAULT;
     x->fault = *fault;
@@ -177,33 +182,27 @@ void iom_serial_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cy
     struct iom_serial_walk *slot = &serial->walk[walker_for(walk->what)];
     bool owned = slot->owner != NULL && slot->owner == serial->dma && !serial->concluded;
     bool squashed = iom_stage_is_squashed(stage, &stage->misses.entries[walk->miss], walk);
-    bool refused = walk->x.next == IOM_LOOKUP_DONE && walk->x.outcome == IOM_OUTCOME_FAULT;
+    // With a fill it is for the look-ups to refuse.
+    bool refused =
+        walk->x.next == IOM_LOOKUP_DONE && walk->x.outcome == IOM_OUTCOME_FAULT && !walk->fill.valid;
     if (walk->monitored & stage->view.monitored)
         iom_stage_event(stage, &walk->x, walk->monitored, walk->what != IOM_LOOKUP_CONTEXT, now);
     slot->busy = false;
+    slot->free_from = now + stage->unit.period;
     slot->owner = NULL;
     iom_miss_table_release(&stage->misses, (int32_t)walk->miss);
-    if (owned)
+    if (owned && walk->started >= serial->dma->mark) // else it ran beside another one, which was counted
         iom_stage_account_walk(serial->dma, walk, now);
     if (walk->fill.valid && !squashed)
         fill(stage, walk, now);
-    // What a walk refuses is refused for whom it walked; hardware with the quirk does not know who that was.
-    bool retires = owned || (stage->config.serial.quirk_walks_when_answered && serial->dma != NULL &&
-                             !serial->concluded && serial->arrived < now);
-    if (refused && !squashed && retires) {
-        struct iom_dma *dma = serial->dma;
-        if (owned) {
-            dma->x = walk->x;
-        } else {
-            adopt_fault(dma, &walk->x.fault);
-        }
-        iom_stage_decided(stage, dma, IOM_TRACKED_WALK, now);
-        conclude(stage, now);
-    } else if (owned && !squashed && !walk->fill.valid && walk->x.next == IOM_LOOKUP_DONE &&
-               walk->x.outcome != IOM_OUTCOME_RETRY) {
-        serial->dma->x = walk->x; // a result that is not to be cached
+    if (owned && !squashed && !walk->fill.valid && walk->x.next == IOM_LOOKUP_DONE &&
+        walk->x.outcome != IOM_OUTCOME_RETRY) {
+        serial->dma->x = walk->x; // a fault, or a result that is not to be cached
         iom_stage_decided(stage, serial->dma, IOM_TRACKED_WALK, now);
         conclude(stage, now);
+    } else if (refused && !owned && stage->config.serial.quirk_walks_when_answered) {
+        serial->stray = walk->x.fault;
+        serial->has_stray = true;
     }
     if (squashed || walk->x.outcome == IOM_OUTCOME_RETRY)
         serial->missing = IOM_LOOKUP_DONE; // it is missing anew
@@ -213,8 +212,27 @@ void iom_serial_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cy
     iom_msg_release(&walk->msg);
 }
 
-// ---- a cycle
-// -----------------------------------------------------------------------------------------------
+// Deviation: what a walk refuses that nobody waits for any more is charged to the request in service. If it
+// has its answer there is one record more; else it is refused.
+static void charge_stray(struct iom_stage *stage, iom_cycle now)
+{
+    struct iom_serial *serial = &stage->serial;
+    serial->has_stray = false;
+    if (serial->dma == NULL)
+        return;
+    serial->stray.recorded = serial->stray.recorded && serial->missing != IOM_LOOKUP_CONTEXT;
+    if (!serial->concluded) {
+        iom_stage_drop_context(stage, serial->dma);
+        adopt_fault(&serial->dma->x, &serial->stray);
+        conclude(stage, now);
+    } else if (serial->stray.recorded && iom_port_can_send(&stage->ports[IOM_STAGE_FAULT], now)) {
+        struct iom_dma answered = {.x = serial->x};
+        adopt_fault(&answered.x, &serial->stray);
+        iom_stage_report(stage, &answered, now);
+    }
+}
+
+// ---- a cycle -------------------------------------------------------------------------------------------
 
 static void begin_service(struct iom_stage *stage, uint32_t input, iom_cycle now)
 {
@@ -268,6 +286,8 @@ void iom_serial_take_up(struct iom_stage *stage, iom_cycle now)
         serial->next = IOM_NEVER;
         evaluate(stage, now);
     }
+    if (serial->has_stray)
+        charge_stray(stage, now);
     if (serial->released || (serial->debug && serial->concluded)) {
         serial->released = serial->debug = false;
         serial->dma = NULL;

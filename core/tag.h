@@ -20,17 +20,17 @@ extern "C" {
 #endif
 
 struct iom_tag {
-    uint64_t address;   ///< input address, aligned to the page size in an entry; any byte in a key
-    uint32_t stream;    ///< requester (device) identifier
-    uint32_t substream; ///< process address space of the requester
-    uint32_t domain;    ///< domain identifier
-    uint32_t asid;      ///< address space identifier
-    uint8_t size_log2;  ///< entry: log2 of the page size in bytes (64: whole space); ignored in a key
-    uint8_t stage;      ///< translation stage, see above
-    uint8_t security;   ///< security state or access class, 0 where unused
-    uint8_t iommu;      ///< instance of the IOMMU in a system of several
-    uint8_t global;     ///< entry: 1 = matches every substream and asid of its domain
-    uint8_t level;      ///< paging-structure level the entry belongs to, 0 where unused
+    uint64_t address;          ///< input address, aligned to the page size in an entry; any byte in a key
+    uint32_t stream;           ///< requester (device) identifier
+    uint32_t substream;        ///< process address space of the requester
+    uint32_t domain;           ///< domain identifier
+    uint32_t asid;             ///< address space identifier
+    uint8_t size_log2;         ///< entry: log2 of the page size in bytes (64: whole space); ignored in a key
+    uint8_t stage;             ///< translation stage, see above
+    uint8_t security;          ///< security state or access class, 0 where unused
+    uint8_t iommu;             ///< instance of the IOMMU in a system of several
+    uint8_t global;            ///< entry: 1 = matches every substream and asid of its domain
+    uint8_t level;             ///< paging-structure level the entry belongs to, 0 where unused
     uint8_t span_log2;         ///< entry: log2 of what the first-stage page covers, 0 = size_log2
     uint8_t intermediate_log2; ///< entry: log2 of what the second-stage page covers
     uint64_t intermediate;     ///< entry of two stages: what the first one made of `address`
@@ -50,8 +50,8 @@ enum iom_tag_field {
     // Of invalidations only, instead of IOM_TAG_ADDRESS. Who cannot tell takes them for any address.
     IOM_TAG_SPAN = 1u << 9,          ///< the range is compared with the entry's first-stage page: entries cut
                                      ///< out of it go as a whole
-    IOM_TAG_INTERMEDIATE = 1u << 10, ///< the range is one of intermediate addresses, compared with the entry's
-                                     ///< second-stage page
+    IOM_TAG_INTERMEDIATE = 1u << 10, ///< the range is one of intermediate addresses, compared with the
+                                     ///< entry's second-stage page
 };
 
 #ifdef __cplusplus

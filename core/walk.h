@@ -76,12 +76,12 @@ struct iom_walk {
     struct iom_xlate x; ///< the request as it stood when the look-up missed; results are put here
     uint8_t what;       ///< enum iom_lookup: which look-up this walk serves
 
-    uint8_t action; ///< enum iom_walk_action, set by walk_start and walk_step
+    uint8_t action;       ///< enum iom_walk_action, set by walk_start and walk_step
     uint8_t access_error; ///< enum iom_access of the action
     uint8_t error_word;   ///< with access_error: number of the first 8-byte word that has it
     uint8_t refused_word; ///< at DONE with a fault: word of data[] that made the architecture refuse
-    uint8_t bytes;    ///< of READ
-    uint64_t address; ///< of READ and CAS
+    uint8_t bytes;        ///< of READ
+    uint64_t address;     ///< of READ and CAS
     uint64_t expected, desired;
     uint64_t data[IOM_LINE_BYTES / 8];
     struct iom_psc_probe probe;

@@ -34,7 +34,8 @@ static void access_memory(struct iom_walker *pool, uint32_t index, iom_cycle whe
     access->cookie = index;
     access->address = walk->address;
     access->error = 0;
-    access->client = walk->what == IOM_LOOKUP_IOTLB || walk->page_walker ? IOM_CLIENT_PAGE_WALK : IOM_CLIENT_CONTEXT_WALK;
+    access->client =
+        walk->what == IOM_LOOKUP_IOTLB || walk->page_walker ? IOM_CLIENT_PAGE_WALK : IOM_CLIENT_CONTEXT_WALK;
     access->node = 0;
     if (walk->action == IOM_WALK_READ) {
         access->node = walk->node;
@@ -169,7 +170,7 @@ static uint64_t digest_cycles(const struct iom_walker *pool, const struct iom_wa
     const struct iom_walk_timing *timing = &pool->config.timing;
     if (!timing->given || walk->action != IOM_WALK_DONE)
         return pool->config.step_cycles;
-    if (walk->x.next != IOM_LOOKUP_DONE || walk->x.outcome != IOM_OUTCOME_FAULT)
+    if (walk->x.next != IOM_LOOKUP_DONE || walk->x.outcome != IOM_OUTCOME_FAULT || walk->fill.valid)
         return timing->end_cycles[walk->what];
     if (timing->beat_bytes == 0)
         return timing->fault_cycles;

@@ -94,27 +94,27 @@ struct iom_leaf {
 
 /// Why a request was refused.
 struct iom_fault {
-    uint64_t address; ///< input address of the request
-    uint64_t detail;  ///< private to the architecture (intermediate address, class, ...)
-    uint32_t source;  ///< requester
-    uint32_t pasid;   ///< valid with IOM_REQ_PASID in flags
-    uint16_t code;    ///< fault reason, architecture's own enum
-    uint16_t flags;   ///< enum iom_request_flag of the request as recorded
-    uint8_t recorded; ///< 1 = goes to the fault records, 0 = silent (fault processing disabled, ...)
-    uint8_t abort;    ///< 0 unsupported request, 1 completer abort (answer on the link)
+    uint64_t address;      ///< input address of the request
+    uint64_t detail;       ///< private to the architecture (intermediate address, class, ...)
+    uint32_t source;       ///< requester
+    uint32_t pasid;        ///< valid with IOM_REQ_PASID in flags
+    uint16_t code;         ///< fault reason, architecture's own enum
+    uint16_t flags;        ///< enum iom_request_flag of the request as recorded
+    uint8_t recorded;      ///< 1 = goes to the fault records, 0 = silent (fault processing disabled, ...)
+    uint8_t abort;         ///< 0 unsupported request, 1 completer abort (answer on the link)
     uint16_t page_request; ///< of a page request: as in struct iom_xlate
 };
 
 struct iom_xlate {
-    uint64_t address; ///< input address, bytes
-    uint32_t bytes;   ///< length, never crosses a 4 KiB page
-    uint32_t source;  ///< requester identifier
-    uint32_t pasid;   ///< with IOM_REQ_PASID
-    uint16_t flags;   ///< enum iom_request_flag
+    uint64_t address;      ///< input address, bytes
+    uint32_t bytes;        ///< length, never crosses a 4 KiB page
+    uint32_t source;       ///< requester identifier
+    uint32_t pasid;        ///< with IOM_REQ_PASID
+    uint16_t flags;        ///< enum iom_request_flag
     uint16_t page_request; ///< IOM_REQ_PAGE: bits 11:0 of the message's address word: R, W, L and group index
                            ///< (PCI Express Base 6.0, 10.4.1); enum iom_page_request_bit
-    uint8_t next;     ///< enum iom_lookup: the look-up to take next
-    uint8_t outcome;  ///< enum iom_outcome
+    uint8_t next;          ///< enum iom_lookup: the look-up to take next
+    uint8_t outcome;       ///< enum iom_outcome
     struct iom_context context;
     struct iom_leaf leaf;
     struct iom_fault fault;

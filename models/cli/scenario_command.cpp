@@ -219,8 +219,7 @@ int run_scenarios(const ScenarioOptions &options)
     }
 }
 
-// ---- options
-// -----------------------------------------------------------------------------------------------
+// ---- options -------------------------------------------------------------------------------------------
 
 void add_source_options(CLI::App &command, ScenarioOptions &options)
 {

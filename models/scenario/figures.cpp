@@ -41,6 +41,9 @@ const std::vector<std::array<std::string, 3>> fixed_figures{
     {"entries.context", "entries", "entries in the context cache at the end"},
     {"entries.pasid", "entries", "likewise, PASID cache"},
     {"entries.iotlb", "entries", "likewise, IOTLB"},
+    {"evictions.context", "entries", "valid entries of the context cache thrown out by others"},
+    {"evictions.pasid", "entries", "likewise, PASID cache"},
+    {"evictions.iotlb", "entries", "likewise, IOTLB"},
     {"finished", "", "1 if all threads came to their end and nothing was left under way"},
     {"end", "cycle", "the last call, synchronisation or DMA was over"},
 };

@@ -133,9 +133,14 @@ void add_cache_figures(ScenarioSystem &system, const Scenario &scenario, Numbers
     const auto cache_of = [&](iom_lookup which) {
         return iom_stage_cache(iom_iommu_owner(&system.iommu, which), which);
     };
-    count("context", cache_of(IOM_LOOKUP_CONTEXT));
-    count("pasid", cache_of(IOM_LOOKUP_PASID));
-    count("iotlb", cache_of(IOM_LOOKUP_IOTLB));
+    const std::pair<const char *, iom_lookup> caches[] = {
+        {"context", IOM_LOOKUP_CONTEXT}, {"pasid", IOM_LOOKUP_PASID}, {"iotlb", IOM_LOOKUP_IOTLB}};
+    for (const auto &[name, which] : caches) {
+        iom_cache *cache = cache_of(which);
+        count(name, cache);
+        figures[std::string("evictions.") + name] =
+            cache != nullptr ? static_cast<int64_t>(iom_cache_counts_of(cache)->evictions) : 0;
+    }
     for (size_t i = 0; i < system.device_tlbs.size(); i++) {
         if (system.device_tlbs[i] != nullptr)
             count(scenario.system.devices[i].name, iom_device_tlb_cache(system.device_tlbs[i]));

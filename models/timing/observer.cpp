@@ -94,13 +94,18 @@ uint64_t Observer::value_of(const Watched &watched) const
 
 void Observer::registers(iom_cycle now)
 {
+    enum { tail, head }; // of watched_
+    bool head_moved = false;
     for (Watched &watched : watched_) {
         const uint64_t value = value_of(watched);
         if (value == watched.value)
             continue;
         watched.value = value;
         activity_.events.push_back({now, watched.kind, value});
+        head_moved = head_moved || watched.kind == EventKind::command_head;
     }
+    if (head_moved && config_.drained && watched_[head].value == watched_[tail].value)
+        config_.drained(now);
 }
 
 void Observer::invalidation(iom_cycle now, const iom_invalidation &what)

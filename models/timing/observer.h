@@ -5,6 +5,8 @@
 #ifndef IOMMU_SIM_MODELS_TIMING_OBSERVER_H
 #define IOMMU_SIM_MODELS_TIMING_OBSERVER_H
 
+#include <functional>
+
 #include "core/memory.h"
 #include "core/register_unit.h"
 #include "core/stage.h"
@@ -14,6 +16,9 @@ namespace iommu_sim::timing
 {
 
 struct ObserverConfig {
+    /// Called when the queue's head has reached its tail: all commands have been carried out as far as
+    /// software can see. May be empty.
+    std::function<void(iom_cycle now)> drained;
     const iom_arch *arch = nullptr;
     uint32_t beat_bytes = 8;            ///< of the memory's channels
     iom_cycle read_response_cycles = 0; ///< from memory to who reads: when its beats arrive

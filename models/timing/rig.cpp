@@ -151,6 +151,8 @@ void Rig::make()
     connect();
     set_registers();
     ObserverConfig observed;
+    if (tracker_ != nullptr) // no driver is modelled: what a drained queue has carried out counts as reported
+        observed.drained = [this](iom_cycle now) { iom_tracker_completed(tracker_, now, iommu_.arch.iommu); };
     observed.arch = &iommu_.arch;
     observed.beat_bytes = config_.memory.channels.beat_bytes;
     observed.read_response_cycles = hop_of(config_, config_.hops.tables).back;

@@ -119,6 +119,14 @@ class Timing(ProgramTest):
         self.assertIn(core.returncode, (0, 1), core.stderr)
         self.assertEqual((systemc.returncode, systemc.stdout), (core.returncode, core.stdout), systemc.stderr)
 
+    def test_stale_uses_are_those_known(self):
+        def stale(*more):
+            out = self.call("timing", "--stale", *more, path_of("stale")).stdout
+            return {line.split()[1] for line in out.splitlines() if line.startswith("stale ")}
+
+        self.assertEqual(stale(), set((DATA / "stale_ids.txt").read_text().split()))
+        self.assertEqual(stale("--set", "quirks.squash_walks=true"), set())
+
     def test_filter(self):
         done = self.call("timing", "--filter", "tput/R/sink*", path_of("throughput"))
         wanted = [record for record in records("throughput") if record["id"].startswith("tput/R/sink")]

@@ -97,25 +97,25 @@ void riscv_refuse(struct iom_xlate *x, enum iom_riscv_fault cause, uint64_t iotv
 enum iom_riscv_fault riscv_access_cause(const struct iom_xlate *x)
 {
     struct riscv_access access = riscv_access_of(x);
-    if (access.exec)
+    if (access.exec && !(x->context.attributes & RISCV_FETCH_AS_READ))
         return IOM_RISCV_FAULT_FETCH_ACCESS;
-    return access.read ? IOM_RISCV_FAULT_READ_ACCESS : IOM_RISCV_FAULT_WRITE_ACCESS;
+    return access.read || access.exec ? IOM_RISCV_FAULT_READ_ACCESS : IOM_RISCV_FAULT_WRITE_ACCESS;
 }
 
 enum iom_riscv_fault riscv_page_cause(const struct iom_xlate *x)
 {
     struct riscv_access access = riscv_access_of(x);
-    if (access.exec)
+    if (access.exec && !(x->context.attributes & RISCV_FETCH_AS_READ))
         return IOM_RISCV_FAULT_FETCH_PAGE;
-    return access.read ? IOM_RISCV_FAULT_READ_PAGE : IOM_RISCV_FAULT_WRITE_PAGE;
+    return access.read || access.exec ? IOM_RISCV_FAULT_READ_PAGE : IOM_RISCV_FAULT_WRITE_PAGE;
 }
 
 enum iom_riscv_fault riscv_guest_cause(const struct iom_xlate *x)
 {
     struct riscv_access access = riscv_access_of(x);
-    if (access.exec)
+    if (access.exec && !(x->context.attributes & RISCV_FETCH_AS_READ))
         return IOM_RISCV_FAULT_FETCH_GUEST;
-    return access.read ? IOM_RISCV_FAULT_READ_GUEST : IOM_RISCV_FAULT_WRITE_GUEST;
+    return access.read || access.exec ? IOM_RISCV_FAULT_READ_GUEST : IOM_RISCV_FAULT_WRITE_GUEST;
 }
 
 // ---- texts -----------------------------------------------------------------------------------------------

@@ -260,8 +260,8 @@ static bool is_served(const struct iom_xlate *x, const struct iom_leaf *leaf)
                           (access.exec ? IOM_PERM_EXEC : 0u);
         return (granted & needed << shift) == needed << shift;
     }
-    // Missing permissions are answered, but not a page of the other privilege, and a dirty flag is due in each
-    // stage that allows writing.
+    // Missing permissions are answered, but not a page of the other privilege, and a dirty flag is due in
+    // each stage that allows writing.
     if (access.write && !(x->context.attributes & RISCV_DIRTY_NOT_RECHECKED) &&
         (owes_dirty(leaf, RISCV_FIRST_WRITE, RISCV_FIRST_DIRTY) ||
          owes_dirty(leaf, RISCV_SECOND_WRITE, RISCV_SECOND_DIRTY)))
