@@ -209,7 +209,7 @@ INSTANTIATE_TEST_SUITE_P(Modes, RiscvFlushes,
                                            Mode{"Second", IOM_RISCV_SOFTWARE_SECOND_STAGE, 0},
                                            Mode{"Nested", IOM_RISCV_SOFTWARE_NESTED, 0},
                                            Mode{"NestedProcesses", IOM_RISCV_SOFTWARE_NESTED, 8}),
-                         [](const ::testing::TestParamInfo<Mode> &info) { return info.param.name; });
+                         [](const ::testing::TestParamInfo<Mode> &mode) { return mode.param.name; });
 
 // ---- without extensions ---------------------------------------------------------------------------
 

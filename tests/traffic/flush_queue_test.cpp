@@ -148,6 +148,47 @@ TEST_F(Commands, too_large_a_block_takes_the_domain)
     EXPECT_EQ(kinds(), (Kinds{IOM_FLUSH_IOTLB_DOMAIN, IOM_FLUSH_DEVICE_PAGES}));
 }
 
+// Where commands name single pages (RISC-V without ranges), a range takes several, up to a limit.
+TEST_F(Commands, a_range_may_take_several_commands)
+{
+    list = {attached(1, IOM_NO_PASID), attached(2, IOM_NO_PASID)};
+    request.largest_pages_log2 = 0;
+    request.page_commands = 4;
+    request.iova = 0x1ff * page;
+    for (uint64_t pages = 1; pages <= 4; pages++) {
+        request.bytes = pages * page;
+        const auto commands = all();
+        ASSERT_EQ(commands.size(), pages + 2); // devices
+        for (uint64_t i = 0; i < pages; i++) {
+            EXPECT_EQ(commands[i].kind, IOM_FLUSH_IOTLB_PAGES);
+            EXPECT_EQ(commands[i].iova, (0x1ff + i) * page);
+            EXPECT_EQ(commands[i].pages_log2, 0);
+            EXPECT_TRUE(commands[i].leaf_only);
+        }
+        EXPECT_EQ(commands[pages].kind, IOM_FLUSH_DEVICE_PAGES);
+    }
+    request.bytes = 5 * page;
+    EXPECT_EQ(kinds(), (Kinds{IOM_FLUSH_IOTLB_DOMAIN, IOM_FLUSH_DEVICE_PAGES, IOM_FLUSH_DEVICE_PAGES}));
+    request.largest_pages_log2 = 2; // blocks of four pages, of which the range touches three
+    request.iova = 3 * page;
+    request.bytes = 6 * page;
+    const auto commands = all();
+    ASSERT_EQ(commands.size(), 5u);
+    for (uint64_t i = 0; i < 3; i++) {
+        EXPECT_EQ(commands[i].iova, 4 * i * page);
+        EXPECT_EQ(commands[i].pages_log2, 2);
+    }
+    // Each tag of first-stage tables takes all of them.
+    request.first_stage = true;
+    list = {attached(1, 5, false), attached(2, 6, false)};
+    const auto spaces = all();
+    ASSERT_EQ(spaces.size(), 6u);
+    for (uint64_t i = 0; i < 6; i++) {
+        EXPECT_EQ(spaces[i].pasid, i < 3 ? 5u : 6u);
+        EXPECT_EQ(spaces[i].iova, 4 * (i % 3) * page);
+    }
+}
+
 TEST_F(Commands, first_stage_is_flushed_by_pasid)
 {
     list = {attached(1, 5), attached(2, 5), attached(2, 6), attached(3, IOM_NO_PASID, false)};
