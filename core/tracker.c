@@ -127,11 +127,20 @@ static void add_suspect(struct iom_tracker *tracker, const struct iom_dma *dma, 
     tracker->work = true;
 }
 
-// Changed in an earlier cycle than this one?
-static inline bool is_marked(const struct iom_tracker *tracker, uint32_t index)
+// Changed in an earlier cycle than `before`?
+static inline bool is_marked(const struct iom_tracker *tracker, uint32_t index, iom_cycle before)
 {
     uint32_t mark = tracker->nodes[index].mark; // place 0 has none
-    return mark != 0 && tracker->obligations[mark].created < tracker->now;
+    return mark != 0 && tracker->obligations[mark].created < before;
+}
+
+// A walk that finds nothing has read so while it was under way: what is mapped meanwhile is for requests that
+// come later.
+static inline iom_cycle judged_at(const struct iom_tracker *tracker, const struct iom_dma *dma,
+                                  uint32_t cache)
+{
+    bool found_nothing = cache == IOM_TRACKED_WALK && dma->x.outcome == IOM_OUTCOME_FAULT;
+    return found_nothing ? iom_min_u64(dma->looked_up, tracker->now) : tracker->now;
 }
 
 // The first use of a context says who uses it.
@@ -203,7 +212,8 @@ void iom_tracker_use(struct iom_tracker *tracker, iom_cycle now, struct iom_dma 
     if (cache == IOM_TRACKED_WALK)
         iom_track_walked(tracker, now, dma);
     if (mismatch || (tracker->nodes[leaf].mark | tracker->nodes[context].mark) != 0) {
-        if (mismatch || is_marked(tracker, leaf) || is_marked(tracker, context))
+        iom_cycle before = judged_at(tracker, dma, cache);
+        if (mismatch || is_marked(tracker, leaf, before) || is_marked(tracker, context, before))
             suspect_use(tracker, dma, cache, mismatch, leaf, context);
     }
 }
@@ -224,7 +234,7 @@ static void suspect_landing(struct iom_tracker *tracker, const struct iom_dma *d
                             uint32_t second)
 {
     const uint32_t nodes[2] = {first, second};
-    if (is_marked(tracker, first) || is_marked(tracker, second))
+    if (is_marked(tracker, first, tracker->now) || is_marked(tracker, second, tracker->now))
         add_suspect(tracker, dma, IOM_TRACKED_WALK, true, false, nodes);
 }
 

@@ -295,8 +295,7 @@ static void abort_waits(struct iom_host *host, struct iom_host_thread *thread, u
 {
     struct iom_host_queue *queue = &host->queue;
     iom_host_open_stores(host, thread, now);
-    for (uint32_t slot = from; slot != fetched && slot != queue->head;
-         slot = slot_after(queue, slot, 1)) {
+    for (uint32_t slot = from; slot != fetched && slot != queue->head; slot = slot_after(queue, slot, 1)) {
         if (queue->state[slot] != IOM_HOST_SLOT_WAIT)
             continue;
         queue->state[slot] = IOM_HOST_SLOT_ABORTED;

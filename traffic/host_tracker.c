@@ -40,19 +40,6 @@ static void report(struct iom_host *host, struct iom_host_thread *thread, iom_cy
     keep(host, thread, &late);
 }
 
-// What a call has made usable: a device may use it when the stores have got to memory (those to start the
-// device would be behind them).
-static void report_grant(struct iom_host *host, struct iom_host_thread *thread, iom_cycle now,
-                         uint32_t domain, uint32_t stream, uint64_t first, uint64_t last)
-{
-    if (host->config.coherent && acknowledged(&thread->stores) != thread->stores.tail) {
-        const struct iom_host_late_report late = {thread->stores.tail, first, last, domain, stream};
-        keep(host, thread, &late);
-        return;
-    }
-    report(host, thread, now, domain, stream, first, last);
-}
-
 void iom_host_tell_late(struct iom_host *host, struct iom_host_thread *thread, iom_cycle now)
 {
     uint32_t told = 0;
@@ -78,13 +65,12 @@ void iom_host_tell_tracker(struct iom_host *host, struct iom_host_thread *thread
     case IOM_HOST_SG_MAP:
         // What was not there before may have been cached as such: from here on nobody may meet that.
         if (host->config.caching_mode && thread->result == IOM_HOST_OK && call->bytes != 0)
-            report_grant(host, thread, now, op->domain, IOM_ANY_STREAM, call->iova,
-                         call->iova + call->bytes - 1);
+            report(host, thread, now, op->domain, IOM_ANY_STREAM, call->iova, call->iova + call->bytes - 1);
         break;
     case IOM_HOST_ATTACH:
     case IOM_HOST_PASID_ATTACH:
         if (host->config.caching_mode && thread->result == IOM_HOST_OK)
-            report_grant(host, thread, now, op->domain, call->source, 0, UINT64_MAX);
+            report(host, thread, now, op->domain, call->source, 0, UINT64_MAX);
         break;
     case IOM_HOST_UNMAP:
         if (host->domains[call->domain].queue == NULL && call->bytes != 0)

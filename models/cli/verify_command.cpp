@@ -174,9 +174,8 @@ void Run::print_file(const FileResult &result)
 
 void Run::play(const std::string &path, const std::vector<TargetVariant> &variants, Mode mode)
 {
-    const auto observer = [this](const VectorName &vector, const VectorResult &result, const FileResult &so_far) {
-        observe(vector, result, so_far);
-    };
+    const auto observer = [this](const VectorName &vector, const VectorResult &result,
+                                 const FileResult &so_far) { observe(vector, result, so_far); };
     try {
         FileResult result = play_file(path, options_.filter, variants, mode, observer);
         print_file(result);

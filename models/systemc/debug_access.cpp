@@ -28,8 +28,8 @@ unsigned forward(InitiatorSocket &socket, tlm::tlm_command command, uint64_t add
 iom_access read_table(void *context, uint64_t address, void *data, unsigned bytes)
 {
     auto &socket = *static_cast<InitiatorSocket *>(context);
-    return iom_access_if(forward(socket, tlm::TLM_READ_COMMAND, address, static_cast<unsigned char *>(data),
-                                 bytes) == bytes);
+    return iom_access_if(
+        forward(socket, tlm::TLM_READ_COMMAND, address, static_cast<unsigned char *>(data), bytes) == bytes);
 }
 
 iom_xlate request(const Payload &payload, const IommuExtension *extension, uint32_t source_id)

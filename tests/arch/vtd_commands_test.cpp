@@ -279,8 +279,8 @@ TEST_F(VtdCommands, sync)
         iom_command command;
         ASSERT_EQ(ops.encode_sync(software, &sync, words), IOM_SOFTWARE_OK);
         iom_queue_setup setup{};
-            setup.command_bytes = registers.command_bytes;
-            iom_vtd_ops.decode(&fixture.arch, &setup, words, &command);
+        setup.command_bytes = registers.command_bytes;
+        iom_vtd_ops.decode(&fixture.arch, &setup, words, &command);
         ASSERT_EQ(command.kind, IOM_COMMAND_WAIT);
         EXPECT_TRUE(command.wait.write_status && command.wait.fence);
         EXPECT_FALSE(command.wait.interrupt || command.wait.drain_page_requests);

@@ -237,7 +237,8 @@ TEST(Iommu, an_unusable_geometry_is_named)
     iom_netlist netlist;
     iom_netlist_init(&netlist);
     iom_iommu iommu;
-    const char *error = iom_iommu_init(&iommu, &config.iommu, "iommu0", &netlist, nullptr, nullptr, nullptr, nullptr);
+    const char *error =
+        iom_iommu_init(&iommu, &config.iommu, "iommu0", &netlist, nullptr, nullptr, nullptr, nullptr);
     ASSERT_NE(error, nullptr);
     EXPECT_NE(std::string(error), "");
     iom_netlist_free(&netlist);

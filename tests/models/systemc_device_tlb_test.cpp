@@ -201,8 +201,9 @@ class Platform
         config.queue_max_in_flight = 4;
         config.ats_devices = 1;
         config.ats_streams = &source;
-        const char *error = iom_iommu_init(&iommu_, &config, "iommu0", &netlist, iom_memory_input(memory_, 0),
-                                           iom_memory_input(memory_, 1), iom_memory_input(memory_, 2), nullptr);
+        const char *error =
+            iom_iommu_init(&iommu_, &config, "iommu0", &netlist, iom_memory_input(memory_, 0),
+                           iom_memory_input(memory_, 1), iom_memory_input(memory_, 2), nullptr);
         require(error == nullptr, error);
         iom_device_tlb_config tlb = {};
         tlb.stream = source;

@@ -110,8 +110,7 @@ struct riscv_state {
 
     uint64_t debug_address, debug_control, debug_response;
 };
-_Static_assert(sizeof(struct riscv_state) <= IOM_RISCV_REGISTER_BYTES,
-               "registers and their state fit a page");
+static_assert(sizeof(struct riscv_state) <= IOM_RISCV_REGISTER_BYTES, "registers and their state fit a page");
 
 void riscv_reset(const struct iom_arch *arch, void *state);
 uint64_t riscv_read(const struct iom_arch *arch, const void *state, uint32_t offset, unsigned bytes);

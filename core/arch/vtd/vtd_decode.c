@@ -200,7 +200,8 @@ void vtd_decode(const struct iom_arch *arch, const struct iom_queue_setup *setup
     command->kind = IOM_COMMAND_INVALID;
     if (!type_is_supported(config, type, setup->command_bytes))
         command->error = IOM_VTD_QUEUE_TYPE;
-    else if (has_reserved(config, type, words, setup->command_bytes) || has_reserved_value(config, type, words))
+    else if (has_reserved(config, type, words, setup->command_bytes) ||
+             has_reserved_value(config, type, words))
         command->error = IOM_VTD_QUEUE_RESERVED;
     else
         decode_valid(arch, words, command);

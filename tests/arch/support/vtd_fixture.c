@@ -166,7 +166,8 @@ void vtd_fixture_tables(struct vtd_fixture *fixture, enum vtd_layout layout)
 
 // ---- translation ---------------------------------------------------------------------------------
 
-static enum iom_access swap(void *context, uint64_t address, uint64_t expected, uint64_t desired, uint64_t *found)
+static enum iom_access swap(void *context, uint64_t address, uint64_t expected, uint64_t desired,
+                            uint64_t *found)
 {
     struct vtd_fixture *fixture = context;
     if (fixture->refuse_updates)
@@ -185,7 +186,8 @@ static enum iom_access swap(void *context, uint64_t address, uint64_t expected, 
 
 static enum iom_access read(void *context, uint64_t address, void *data, unsigned bytes)
 {
-    return iom_access_if(iom_memory_image_read(((struct vtd_fixture *)context)->memory, address, data, bytes));
+    return iom_access_if(
+        iom_memory_image_read(((struct vtd_fixture *)context)->memory, address, data, bytes));
 }
 
 struct iom_xlate vtd_translate(struct vtd_fixture *fixture, uint64_t address, unsigned flags)
