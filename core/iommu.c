@@ -174,6 +174,7 @@ static bool make_walker(struct iom_iommu *iommu, const char *name)
         .walkers = config->walkers,
         .step_cycles = config->step_cycles,
         .timing = config->walk_timing,
+        .live_context = config->serial.quirk_live_context,
         .fused_psc = fused,
         .psc = config->psc,
         .squash_walks = config->squash_walks,

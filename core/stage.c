@@ -252,8 +252,13 @@ static iom_cycle advance_serial(struct iom_stage *stage, iom_cycle now)
     uint32_t invalidated = due != NULL ? iom_invalidation_targets(&due->invalidation) & stage->owned : 0;
     if (stage->views.first != NULL)
         invalidated |= stage->owned;
+    bool changed = invalidated != 0 || stage->serial.next == now + stage->unit.period;
     iom_serial_close_cycle(stage, invalidated, now);
     close_cycle(stage, now);
+    if (changed && stage->config.serial.quirk_live_context && stage->settled_walker != now) {
+        stage->settled_walker = now;
+        iom_serial_tell_walker(stage, now);
+    }
     return iom_min_u64(iom_serial_wake(stage), iom_invalidator_next(&stage->invalidator, &stage->unit, now));
 }
 
@@ -423,6 +428,8 @@ struct iom_stage *iom_stage_create(const struct iom_stage_config *config, const 
     stage->serial.next = IOM_NEVER;
     iom_pool_init(&stage->walk_pool, IOM_MSG_WALK, sizeof(struct iom_walk));
     iom_pool_init(&stage->report_pool, IOM_MSG_REPORT, sizeof(struct iom_report));
+    iom_pool_init(&stage->serial.context_pool, IOM_MSG_WALK_CONTEXT, sizeof(struct iom_walk_context));
+    stage->settled_walker = IOM_NEVER;
     stage->ports = calloc(config->inputs + IOM_STAGE_PORTS, sizeof *stage->ports);
     stage->ingress = calloc(config->inputs, sizeof *stage->ingress);
     bool ok = stage->ports != NULL && stage->ingress != NULL &&
@@ -453,6 +460,7 @@ void iom_stage_destroy(struct iom_stage *stage)
     iom_order_destroy(stage->order);
     iom_pool_free(&stage->walk_pool);
     iom_pool_free(&stage->report_pool);
+    iom_pool_free(&stage->serial.context_pool);
     free(stage->ports);
     free(stage->ingress);
     free(stage);

@@ -115,6 +115,8 @@ struct iom_serial_config {
                               ///< if the walker is busy then, it never does
     bool quirk_walks_when_answered; ///< look-ups go on until the release and start walks; what those refuse
                                     ///< is charged to whoever is in service when they end
+    bool quirk_live_context; ///< a page walk goes by what the look-ups of each cycle see of its context, and
+                             ///< by none at all where that is missing
     bool quirk_full_queue_loses_record; ///< a fault that finds no slot for its report waits for one and goes
                                         ///< on without a record
     bool quirk_invalidation_drops_fill; ///< an invalidation drops a fill of its cycle whatever it covers

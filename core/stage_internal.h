@@ -38,15 +38,16 @@ struct iom_epochs {
 enum iom_serial_walker { IOM_SERIAL_CONTEXTS, IOM_SERIAL_PAGES, IOM_SERIAL_WALKERS };
 
 struct iom_serial {
-    struct iom_dma *dma;    ///< in service, null: none
-    struct iom_xlate x;     ///< its look-ups
-    bool concluded;         ///< it has been answered
-    bool released;          ///< and handed over in this cycle
-    bool waits_for_slot;    ///< it is refused without a record as soon as there is a slot
-    bool debug;             ///< nobody will say so
-    uint8_t missing;        ///< enum iom_lookup: what its last look-ups missed
-    iom_cycle arrived;      ///< first look-up
-    iom_cycle next;         ///< next look-up, IOM_NEVER: when something changes
+    struct iom_dma *dma; ///< in service, null: none
+    struct iom_xlate x;  ///< its look-ups
+    bool concluded;      ///< it has been answered
+    bool released;       ///< and handed over in this cycle
+    bool waits_for_slot; ///< it is refused without a record as soon as there is a slot
+    bool debug;          ///< nobody will say so
+    uint8_t missing;     ///< enum iom_lookup: what its last look-ups missed
+    iom_cycle arrived;   ///< first look-up
+    iom_cycle next;      ///< next look-up, IOM_NEVER: when something changes
+    struct iom_pool context_pool;
     bool has_stray;         ///< a walk that nobody waited for has refused in this cycle
     struct iom_fault stray; ///< how
     struct iom_serial_walk {
@@ -89,6 +90,7 @@ struct iom_stage {
     struct iom_invalidator invalidator;
     struct iom_fifo held_acks; ///< invalidations applied, kept back for requests that starve
     uint32_t starving;         ///< requests inside that have started over too often
+    iom_cycle settled_walker;  ///< last cycle in which a serial stage has told its walker
     iom_cycle settled;         ///< last cycle whose look-ups are over: its changes have been applied
     /// A context resolved before this cycle may be stale (0: none); only behind the front.
     iom_cycle contexts_from;
@@ -171,6 +173,8 @@ void iom_serial_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cy
 void iom_serial_take_up(struct iom_stage *stage, iom_cycle now);
 /// End of the cycle, behind its invalidations: `invalidated` has a bit per look-up whose cache they reached.
 void iom_serial_close_cycle(struct iom_stage *stage, uint32_t invalidated, iom_cycle now);
+/// The caches have changed, or the request has gone: tells the walker (quirk_live_context).
+void iom_serial_tell_walker(struct iom_stage *stage, iom_cycle now);
 /// Next cycle with work.
 iom_cycle iom_serial_wake(const struct iom_stage *stage);
 

@@ -26,10 +26,9 @@ struct view_of_caches {
 };
 
 // Works on a copy: an answered request is out of the stage's hands.
-static struct view_of_caches look_up(struct iom_stage *stage, iom_cycle now)
+static struct view_of_caches look_up(struct iom_stage *stage, struct iom_xlate *x, iom_cycle now)
 {
     const struct iom_arch *arch = stage->config.arch;
-    struct iom_xlate *x = &stage->serial.x;
     struct view_of_caches seen = {IOM_LOOKUP_DONE, 0, {0}};
     x->context.node = x->leaf.node = 0;
     memset(&x->fault, 0, sizeof x->fault);
@@ -54,6 +53,24 @@ static struct view_of_caches look_up(struct iom_stage *stage, iom_cycle now)
     }
     seen.missing = IOM_LOOKUP_DONE;
     return seen;
+}
+
+// What look-ups would see that are none of a request: they do not count.
+static struct view_of_caches glance_at(struct iom_stage *stage, struct iom_xlate *x, iom_cycle now)
+{
+    struct iom_lookup_stats stats[IOM_LOOKUP_COUNT];
+    memcpy(stats, stage->lookup_stats, sizeof stats);
+    *x = stage->serial.x;
+    memset(&x->context, 0, sizeof x->context);
+    struct view_of_caches seen = look_up(stage, x, now);
+    memcpy(stage->lookup_stats, stats, sizeof stats);
+    return seen;
+}
+
+static struct view_of_caches glance(struct iom_stage *stage, iom_cycle now)
+{
+    struct iom_xlate x;
+    return glance_at(stage, &x, now);
 }
 
 // ---- answers -------------------------------------------------------------------------------------------
@@ -127,7 +144,7 @@ static void evaluate(struct iom_stage *stage, iom_cycle now)
     if (serial->dma == NULL || (serial->concluded && !stage->config.serial.quirk_walks_when_answered))
         return;
     uint8_t before = serial->missing;
-    struct view_of_caches seen = look_up(stage, now);
+    struct view_of_caches seen = look_up(stage, &serial->x, now);
     serial->missing = (uint8_t)seen.missing;
     if (seen.missing != IOM_LOOKUP_DONE) {
         if (may_walk(stage, &seen, before, now))
@@ -195,6 +212,9 @@ void iom_serial_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cy
         iom_stage_account_walk(serial->dma, walk, now);
     if (walk->fill.valid && !squashed)
         fill(stage, walk, now);
+    if (refused && walk->what != IOM_LOOKUP_CONTEXT && stage->config.serial.quirk_live_context &&
+        serial->dma != NULL && glance(stage, now).missing == IOM_LOOKUP_CONTEXT)
+        walk->x.fault.recorded = false; // the context would say whether
     if (owned && !squashed && !walk->fill.valid && walk->x.next == IOM_LOOKUP_DONE &&
         walk->x.outcome != IOM_OUTCOME_RETRY) {
         serial->dma->x = walk->x; // a fault, or a result that is not to be cached
@@ -294,6 +314,29 @@ void iom_serial_take_up(struct iom_stage *stage, iom_cycle now)
         serial->missing = IOM_LOOKUP_DONE;
         look_again(stage, now); // others may wait
     }
+}
+
+void iom_serial_tell_walker(struct iom_stage *stage, iom_cycle now)
+{
+    struct iom_serial *serial = &stage->serial;
+    struct iom_port *port = &stage->ports[IOM_STAGE_WALK];
+    if (!serial->walk[IOM_SERIAL_PAGES].busy)
+        return;
+    struct iom_xlate x = {0};
+    enum iom_lookup missing = IOM_LOOKUP_CONTEXT;
+    if (serial->dma != NULL)
+        missing = glance_at(stage, &x, now + stage->unit.period).missing;
+    if (missing == IOM_LOOKUP_CONTEXT)
+        memset(&x.context, 0, sizeof x.context);
+    else if (missing == IOM_LOOKUP_PASID)
+        x.context.table[1] = 0;
+    struct iom_walk_context *message = iom_pool_take(&serial->context_pool);
+    if (message == NULL)
+        abort(); // one a cycle
+    message->context = x.context;
+    port->credits += port->depth != 0; // takes no slot
+    iom_port_send(port, &message->msg, now);
+    stage->settled = now;
 }
 
 // Fills that hardware with the quirk drops: an invalidation of the same cache, whatever it covers.

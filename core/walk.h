@@ -118,6 +118,12 @@ struct iom_walk {
     iom_cycle looked_up;     ///< of the request: first look-up of its present attempt
 };
 
+/// Look-up stage -> walker (one way): what look-ups see now of the context of the page walk under way.
+struct iom_walk_context {
+    struct iom_msg msg;
+    struct iom_context context;
+};
+
 #ifdef __cplusplus
 }
 #endif

@@ -54,7 +54,8 @@ static void take_walks(struct iom_walker *pool, iom_cycle now)
     uint32_t inputs = pool->config.inputs;
     uint32_t input = pool->turn;
     for (uint32_t idle = 0; idle < inputs && pool->busy < pool->config.walkers;) {
-        if (iom_port_peek(&pool->inputs[input], now) == NULL) {
+        const struct iom_msg *first = iom_port_peek(&pool->inputs[input], now);
+        if (first == NULL || first->kind != IOM_MSG_WALK) {
             idle++;
             input = input + 1 == inputs ? 0 : input + 1;
             continue;
@@ -118,16 +119,54 @@ static iom_cycle end_cycle(struct iom_walker *pool, iom_cycle now)
     return wake;
 }
 
+static void apply_context(struct iom_walker *pool, const struct iom_context *context)
+{
+    for (uint32_t i = 0; i < pool->config.walkers; i++) {
+        struct iom_walk *walk = pool->slots[i].walk;
+        if (walk == NULL || walk->what != IOM_LOOKUP_IOTLB)
+            continue;
+        // What has been latched stays: tags, and where the walk is.
+        walk->x.context.kind = context->kind;
+        memcpy(walk->x.context.levels, context->levels, sizeof context->levels);
+        walk->x.context.table[1] = context->table[1];
+    }
+}
+
+// Deviation: page walks go by the context that look-ups see. A message holds for walks that arrive with it
+// too.
+static void take_contexts(struct iom_walker *pool, bool remove, iom_cycle now)
+{
+    for (uint32_t i = 0; i < pool->config.inputs; i++) {
+        struct iom_port *port = &pool->inputs[i];
+        for (struct iom_msg *msg = iom_port_peek(port, now), *next; msg != NULL && msg->arrival <= now;
+             msg = next) {
+            next = msg->next;
+            if (msg->kind != IOM_MSG_WALK_CONTEXT)
+                continue;
+            apply_context(pool, &((const struct iom_walk_context *)(const void *)msg)->context);
+            if (remove) {
+                iom_port_remove(port, msg);
+                iom_msg_release(msg);
+            }
+        }
+    }
+}
+
 static iom_cycle advance(struct iom_unit *unit, iom_cycle now)
 {
     struct iom_walker *pool = (struct iom_walker *)(void *)unit;
     bool quiet = is_quiet(pool);
     if (!quiet)
         begin_cycle(pool, now);
+    bool live = pool->config.live_context && (unit->arrivals & ~RESPONSE_PORTS);
+    if (live)
+        take_contexts(pool, false, now);
     if (unit->arrivals & RESPONSE_PORTS)
         iom_walker_take_responses(pool, now);
     if (unit->arrivals & ~RESPONSE_PORTS)
         take_walks(pool, now);
+    if (live)
+        take_contexts(pool, true, now);
     iom_cycle wake = quiet ? IOM_NEVER : end_cycle(pool, now);
     return unit->arrivals & ~RESPONSE_PORTS ? iom_min_u64(wake, next_assignment(pool, now)) : wake;
 }

@@ -55,6 +55,7 @@ struct iom_walker_config {
     struct iom_walk_timing timing;
     bool fused_psc;              ///< paging-structure caches called as functions
     struct iom_psc_config psc;   ///< used when fused
+    bool live_context;           ///< struct iom_walk_context messages are heeded (deviation, core/stage.h)
     bool squash_walks;           ///< an invalidation stops walks under way from filling the caches
     struct iom_tracker *tracker; ///< may be null
 };

@@ -131,6 +131,7 @@ iom_serial_config serial_config(const SystemConfig &settings)
     config.quirk_walks_on_edge = settings.quirks.walks_on_edge;
     config.quirk_walks_when_answered = settings.quirks.walks_when_answered;
     config.quirk_invalidation_drops_fill = settings.quirks.invalidation_drops_fill;
+    config.quirk_live_context = settings.quirks.live_context;
     config.quirk_full_queue_loses_record = settings.quirks.full_queue_loses_record;
     return config;
 }

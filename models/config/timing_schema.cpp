@@ -132,6 +132,8 @@ void add_serial_quirks(Section<QuirkSettings> &s)
               "walks; what those refuse is charged to whoever is in service when they end.");
     s.boolean("invalidation_drops_fill", &QuirkSettings::invalidation_drops_fill,
               "Serial look-up: an invalidation drops a fill of its cycle, whatever it covers.");
+    s.boolean("live_context", &QuirkSettings::live_context,
+              "Serial look-up: a page walk goes by what the look-ups of each cycle see of its context.");
     s.boolean(
         "full_queue_loses_record", &QuirkSettings::full_queue_loses_record,
         "Serial look-up: a fault that finds the record queue full goes on without a record when there is "

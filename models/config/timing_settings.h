@@ -75,6 +75,7 @@ struct SerialQuirks {
     bool walks_on_edge = false;
     bool walks_when_answered = false;
     bool invalidation_drops_fill = false;
+    bool live_context = false;
     bool full_queue_loses_record = false;
     bool boundary_inclusive = false;
     bool head_passes_waits = false;

@@ -17,6 +17,7 @@ PROMISES = {
     "pasids-first-stage": {"pasid_cache_hit_rate": (0.99, 1), "psc_hit_rate": (0.99, 1)},
     "chained-wiring": {"hit_latency_mean": (10, 20)},
     "zipf-hot-set": {"iotlb_hit_rate": (0.4, 0.7)},
+    "riscv": {"invalidations_per_1000_unmaps": (1000, 1000), "unmap_cycles_mean": (1000, 4000)},
     "unmap-cost-ats": {"invalidations_per_1000_unmaps": (2000, 2000)},
     "unmap-cost": {"invalidations_per_1000_unmaps": (1000, 1000), "unmap_cycles_mean": (1000, 4000)},
 }

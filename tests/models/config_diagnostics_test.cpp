@@ -269,6 +269,43 @@ TEST(ConfigDiagnostics, Conflicts)
 
 // Bits by the register descriptions: CAP.SAGAW = 12:8 with bit 2 (0x400) for 4 levels, CM = 7;
 // ECAP.C = 0, PT = 6, NEST = 26, SMTS = 43, SSTS = 46, FSTS = 47.
+// What the driver of a RISC-V IOMMU is set to, against its features, devices and traffic.
+TEST(ConfigDiagnostics, RiscvDriver)
+{
+    const std::string riscv = "iommu: {arch: riscv}\n" + ended;
+    expect_messages({
+        {"good",
+         riscv + "riscv: {mode: nested, process_bits: 17, hardware_flags: true}\n" + device +
+             "    pasid: 3\n",
+         ""},
+        {"good beside vtd", ended + "riscv: {first_stage_levels: 5, features: {sv57: false}}\n" + device, ""},
+        {"register instead of features",
+         riscv + "riscv: {capabilities: 0x200, features: {sv57: false, sv48: false}}\n" + device, ""},
+        {"levels", riscv + "riscv: {first_stage_levels: 5, features: {sv57: false}}\n" + device,
+         "s.yaml:3:9: riscv.first_stage_levels: the driver is set to use what riscv.features.sv57 takes "
+         "away\n"},
+        {"process bits", riscv + "riscv: {process_bits: 9}\n" + device,
+         "s.yaml:3:9: riscv.process_bits: 9: process directories have 8, 17 or 20 bits; 0 = none\n"},
+        {"processes of devices", riscv + "riscv: {mode: second-stage, process_bits: 8}\n" + device,
+         "s.yaml:3:9: riscv.process_bits: second-stage tables are those of devices, not processes\n"},
+        {"pasid", riscv + device + "    pasid: 3\n",
+         "s.yaml:6:12: devices[0].pasid: without process directories there are no PASIDs; set "
+         "riscv.process_bits or pasid: none\n"},
+        {"large pasid", riscv + "riscv: {process_bits: 8}\n" + device + "    pasid: 256\n",
+         "s.yaml:7:12: devices[0].pasid: process directories of 8 bits do not hold PASID 256\n"},
+        {"domain 0", riscv + "riscv: {mode: nested}\n" + device + "    domain: 0\n",
+         "s.yaml:7:13: devices[0].domain: domain 0 is what address spaces outside the guest have; use "
+         "another\n"},
+        {"interrupt addresses are DMA",
+         riscv + device + "    generator: {base_iova: 0xfed00000, window_bytes: 2M}\n", ""},
+        {"window beyond 39 bits",
+         riscv + "riscv: {first_stage_levels: 3}\n" + device + "    generator: {base_iova: 0x3ffffff000}\n",
+         "s.yaml:7:28: devices[0].generator.base_iova: the window of 64M at 0x3ffffff000 does not fit into "
+         "the "
+         "38 address bits of this mode\n"},
+    });
+}
+
 TEST(ConfigDiagnostics, CapabilityRegisters)
 {
     expect_messages({

@@ -10,7 +10,9 @@
 #include <fstream>
 #include <sstream>
 
+#include "core/arch/riscv/riscv_tables.h"
 #include "core/rng.h"
+#include "models/architecture.h"
 #include "models/config/config.h"
 #include "models/config/system_schema.h"
 
@@ -221,6 +223,38 @@ TEST_F(ConfigLoad, IncludesMergeAndOverride)
     EXPECT_EQ(loaded.config.run.requests, 77u);
     ASSERT_EQ(loaded.config.devices.size(), 1u); // lists are replaced
     EXPECT_EQ(loaded.config.devices[0].name, "own");
+}
+
+// The keys of a RISC-V system arrive, and the driver it describes can be made for the hardware it describes.
+TEST_F(ConfigLoad, RiscvSystems)
+{
+    const LoadedConfig loaded =
+        load_text("iommu: {arch: riscv}\n"
+                  "riscv: {mode: nested, first_stage_levels: 5, second_stage_levels: 3, "
+                  "process_bits: 17, hardware_flags: true, directory_levels: 2}\n");
+    const SystemConfig &config = loaded.config;
+    EXPECT_EQ(config.iommu.arch, Architecture::riscv);
+    EXPECT_EQ(config.riscv.mode, RiscvMode::nested);
+    const std::unique_ptr<ArchitectureInstance> made = make_architecture(config);
+    EXPECT_STREQ(made->arch().ops->name, "riscv");
+    EXPECT_STREQ(made->software().name, "riscv");
+    EXPECT_EQ(made->attachment(), IOM_SOFTWARE_TRANSLATE);
+    EXPECT_TRUE(made->software_traits().pasid_tables);
+    EXPECT_FALSE(made->software_traits().first_stage); // translations are those of domains
+    const auto *settings = static_cast<const iom_riscv_software_settings *>(made->software_settings());
+    EXPECT_EQ(settings->mode, IOM_RISCV_SOFTWARE_NESTED);
+    EXPECT_EQ(settings->first_stage_levels, 5);
+    EXPECT_EQ(settings->second_stage_levels, 3);
+    EXPECT_EQ(settings->process_bits, 17);
+    EXPECT_EQ(settings->directory_levels, 2);
+    EXPECT_TRUE(settings->hardware_flags);
+    EXPECT_FALSE(settings->device_tlb);
+
+    // A capabilities register that cannot do what the driver wants: only those that run a driver mind.
+    const LoadedConfig poor = load_text("iommu: {arch: riscv}\nriscv: {capabilities: 0x2e00000210}\n");
+    const std::unique_ptr<ArchitectureInstance> hardware = make_architecture(poor.config);
+    EXPECT_STREQ(hardware->arch().ops->name, "riscv");
+    EXPECT_THROW(hardware->software_settings(), std::runtime_error);
 }
 
 TEST_F(ConfigLoad, IncludedTwiceIsNoCycle)

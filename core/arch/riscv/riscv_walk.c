@@ -72,6 +72,11 @@ void riscv_walk_finish(const struct iom_arch *arch, struct iom_walk *walk,
     struct iom_tag *tag = &walk->fill.tag;
     uint64_t guest_address = walk->scratch[RISCV_GUEST];
     uint64_t output = last->output;
+    if (x->context.kind != RISCV_KIND_FIRST && !riscv_has_second(&x->context) &&
+        !riscv_has_msi(&x->context)) {
+        riscv_walk_done(walk); // the context has gone under the walk (deviation): it brings nothing
+        return;
+    }
     if (riscv_config(arch)->quirk.superpage_address)
         output = superpage_output(walk, last);
 
