@@ -282,12 +282,12 @@ TEST(ConfigDiagnostics, RiscvDriver)
         {"register instead of features",
          riscv + "riscv: {capabilities: 0x200, features: {sv57: false, sv48: false}}\n" + device, ""},
         {"levels", riscv + "riscv: {first_stage_levels: 5, features: {sv57: false}}\n" + device,
-         "s.yaml:3:9: riscv.first_stage_levels: the driver is set to use what riscv.features.sv57 takes "
+         "s.yaml:3:29: riscv.first_stage_levels: the driver is set to use what riscv.features.sv57 takes "
          "away\n"},
         {"process bits", riscv + "riscv: {process_bits: 9}\n" + device,
-         "s.yaml:3:9: riscv.process_bits: 9: process directories have 8, 17 or 20 bits; 0 = none\n"},
+         "s.yaml:3:23: riscv.process_bits: 9: process directories have 8, 17 or 20 bits; 0 = none\n"},
         {"processes of devices", riscv + "riscv: {mode: second-stage, process_bits: 8}\n" + device,
-         "s.yaml:3:9: riscv.process_bits: second-stage tables are those of devices, not processes\n"},
+         "s.yaml:3:43: riscv.process_bits: second-stage tables are those of devices, not processes\n"},
         {"pasid", riscv + device + "    pasid: 3\n",
          "s.yaml:6:12: devices[0].pasid: without process directories there are no PASIDs; set "
          "riscv.process_bits or pasid: none\n"},
