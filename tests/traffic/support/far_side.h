@@ -95,8 +95,10 @@ class FarSide
     void disconnect()
     {
         for (iom_port &port : ports_) {
-            if (port.peer != nullptr)
-                iom_port_unbind(&port);
+            if (port.peer == nullptr)
+                continue;
+            iom_port_unbind(port.peer);
+            iom_port_unbind(&port);
         }
     }
 
