@@ -255,10 +255,8 @@ static iom_cycle advance_serial(struct iom_stage *stage, iom_cycle now)
     bool changed = invalidated != 0 || stage->serial.next == now + stage->unit.period;
     iom_serial_close_cycle(stage, invalidated, now);
     close_cycle(stage, now);
-    if (changed && stage->config.serial.quirk_live_context && stage->settled_walker != now) {
-        stage->settled_walker = now;
+    if (changed && stage->config.serial.quirk_live_context)
         iom_serial_tell_walker(stage, now);
-    }
     return iom_min_u64(iom_serial_wake(stage), iom_invalidator_next(&stage->invalidator, &stage->unit, now));
 }
 
@@ -429,7 +427,7 @@ struct iom_stage *iom_stage_create(const struct iom_stage_config *config, const 
     iom_pool_init(&stage->walk_pool, IOM_MSG_WALK, sizeof(struct iom_walk));
     iom_pool_init(&stage->report_pool, IOM_MSG_REPORT, sizeof(struct iom_report));
     iom_pool_init(&stage->serial.context_pool, IOM_MSG_WALK_CONTEXT, sizeof(struct iom_walk_context));
-    stage->settled_walker = IOM_NEVER;
+    stage->serial.told = IOM_NEVER;
     stage->ports = calloc(config->inputs + IOM_STAGE_PORTS, sizeof *stage->ports);
     stage->ingress = calloc(config->inputs, sizeof *stage->ingress);
     bool ok = stage->ports != NULL && stage->ingress != NULL &&

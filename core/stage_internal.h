@@ -43,26 +43,20 @@ struct iom_serial {
     bool concluded;      ///< it has been answered
     bool released;       ///< and handed over in this cycle
     bool waits_for_slot; ///< it is refused without a record as soon as there is a slot
-    bool debug;          ///< nobody will say so
     uint8_t missing;     ///< enum iom_lookup: what its last look-ups missed
     iom_cycle arrived;   ///< first look-up
     iom_cycle next;      ///< next look-up, IOM_NEVER: when something changes
+    iom_cycle told;      ///< last cycle in which its walker has been told of a change
     struct iom_pool context_pool;
     bool has_stray;         ///< a walk that nobody waited for has refused in this cycle
     struct iom_fault stray; ///< how
     struct iom_serial_walk {
-        bool busy;
-        iom_cycle free_from;   ///< it takes the next walk in this cycle or later
+        iom_cycle free_from; ///< the walker takes the next walk in this cycle or later; IOM_NEVER: it has one
         struct iom_dma *owner; ///< null: it has been answered before the walk began
     } walk[IOM_SERIAL_WALKERS];
     struct iom_serial_fill { ///< of this cycle, held back until its invalidations are known
-        bool valid;
-        uint8_t what;
-        struct iom_tag tag;
-        union {
-            struct iom_context context;
-            struct iom_leaf leaf;
-        } payload;
+        uint8_t what;        ///< enum iom_lookup
+        struct iom_walk_fill entry;
     } fill[IOM_SERIAL_WALKERS];
 };
 
@@ -90,7 +84,6 @@ struct iom_stage {
     struct iom_invalidator invalidator;
     struct iom_fifo held_acks; ///< invalidations applied, kept back for requests that starve
     uint32_t starving;         ///< requests inside that have started over too often
-    iom_cycle settled_walker;  ///< last cycle in which a serial stage has told its walker
     iom_cycle settled;         ///< last cycle whose look-ups are over: its changes have been applied
     /// A context resolved before this cycle may be stale (0: none); only behind the front.
     iom_cycle contexts_from;
@@ -151,6 +144,21 @@ void iom_stage_forget(struct iom_stage *stage, struct iom_dma *dma);
 /// A request that started over too often is through.
 void iom_stage_fed(struct iom_stage *stage, iom_cycle now);
 
+/// What a sequence of look-ups in one cycle did; counted only when the request is really taken up, since a
+/// stalled request will do it all again.
+struct iom_progress {
+    uint32_t taken;                 ///< bit per look-up taken
+    uint32_t hits;                  ///< of these: served by an entry
+    bool insufficient;              ///< the last one found an entry that could not serve it
+    int32_t slot[IOM_LOOKUP_COUNT]; ///< entry of each hit
+};
+
+/// Looks up until a look-up misses, is not owned here, or none is left. Returns false at a miss, which is
+/// x->next and whose key is then in *key.
+bool iom_stage_probe(struct iom_stage *stage, struct iom_xlate *x, struct iom_progress *progress,
+                     struct iom_tag *key, iom_cycle now);
+/// Puts look-ups into the statistics, and their hits before the replacement policy.
+void iom_stage_count_lookups(struct iom_stage *stage, const struct iom_progress *progress, iom_cycle now);
 /// A look-up that missed starts its walk: `index` of the miss table. `looked_up`: first look-up of the
 /// request.
 void iom_stage_start_walk(struct iom_stage *stage, const struct iom_xlate *x, iom_cycle looked_up,

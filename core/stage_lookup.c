@@ -6,17 +6,28 @@
 #include "core/stage_internal.h"
 #include "core/walk_nodes.h"
 
-// What a sequence of look-ups in one cycle did; booked only when the request is really taken up, since
-// a stalled request will do it all again.
-struct progress {
-    uint32_t taken;                 ///< bit per look-up taken
-    uint32_t hits;                  ///< of these: served by an entry
-    bool insufficient;              ///< the last one found an entry that could not serve it
-    int32_t slot[IOM_LOOKUP_COUNT]; ///< entry of each hit
-};
+// One look-up of those in `progress`, for the statistics and the replacement policy.
+static inline void count(struct iom_stage *stage, const struct iom_progress *progress, enum iom_lookup which,
+                         iom_cycle now)
+{
+    struct iom_lookup_stats *stats = &stage->lookup_stats[which];
+    stats->lookups++;
+    if (progress->hits >> which & 1) {
+        stats->hits++;
+        iom_cache_touch(stage->cache[which], now, progress->slot[which]);
+    } else {
+        stats->insufficient += progress->insufficient;
+    }
+}
 
-static void book(struct iom_stage *stage, struct iom_dma *dma, const struct progress *progress, iom_cycle now,
-                 iom_cycle pipeline)
+void iom_stage_count_lookups(struct iom_stage *stage, const struct iom_progress *progress, iom_cycle now)
+{
+    for (uint32_t left = progress->taken; left != 0; left &= left - 1)
+        count(stage, progress, (enum iom_lookup)iom_ctz64(left), now);
+}
+
+static void book(struct iom_stage *stage, struct iom_dma *dma, const struct iom_progress *progress,
+                 iom_cycle now, iom_cycle pipeline)
 {
     iom_cycle mark = iom_max_u64(dma->mark, now);
     dma->part[IOM_PART_QUEUEING] += mark - dma->mark;
@@ -24,39 +35,30 @@ static void book(struct iom_stage *stage, struct iom_dma *dma, const struct prog
     mark += pipeline;
     for (uint32_t left = progress->taken; left != 0; left &= left - 1) {
         enum iom_lookup which = (enum iom_lookup)iom_ctz64(left);
-        struct iom_lookup_stats *stats = &stage->lookup_stats[which];
         iom_cycle ticks = stage->lookup_ticks[which];
-        stats->lookups++;
-        if (progress->hits >> which & 1) {
-            stats->hits++;
-            iom_cache_touch(stage->cache[which], now, progress->slot[which]);
-        } else {
-            stats->insufficient += progress->insufficient;
-        }
+        count(stage, progress, which, now);
         dma->part[iom_lookup_part(which)] += ticks;
         mark += ticks;
     }
     dma->mark = mark;
 }
 
-// Looks up until a look-up misses, is not owned here, or none is left. Returns false at a miss, whose
-// key is then in *key.
-static bool probe(struct iom_stage *stage, struct iom_dma *dma, struct progress *progress,
-                  struct iom_tag *key, iom_cycle now)
+bool iom_stage_probe(struct iom_stage *stage, struct iom_xlate *x, struct iom_progress *progress,
+                     struct iom_tag *key, iom_cycle now)
 {
     const struct iom_arch *arch = stage->config.arch;
     progress->taken = progress->hits = 0;
     progress->insufficient = false;
-    while (stage->owned >> dma->x.next & 1) { // bit IOM_LOOKUP_DONE is never set
-        enum iom_lookup which = dma->x.next;
+    while (stage->owned >> x->next & 1) { // bit IOM_LOOKUP_DONE is never set
+        enum iom_lookup which = x->next;
         progress->taken |= 1u << which;
-        arch->ops->key(arch, &stage->view, &dma->x, key);
+        arch->ops->key(arch, &stage->view, x, key);
         if (stage->cache[which] == NULL)
             return false;
         int32_t slot = iom_cache_probe(stage->cache[which], now, key);
         if (slot == IOM_CACHE_MISS)
             return false;
-        if (!arch->ops->use(arch, &stage->view, &dma->x, iom_cache_tag(stage->cache[which], slot),
+        if (!arch->ops->use(arch, &stage->view, x, iom_cache_tag(stage->cache[which], slot),
                             iom_cache_payload(stage->cache[which], slot))) {
             progress->insufficient = true;
             return false;
@@ -130,7 +132,7 @@ static void monitor_request(struct iom_stage *stage, const struct iom_dma *dma, 
 }
 
 // A look-up has missed: join the walk under way for the same page, or start one.
-static enum iom_take miss(struct iom_stage *stage, struct iom_dma *dma, const struct progress *progress,
+static enum iom_take miss(struct iom_stage *stage, struct iom_dma *dma, const struct iom_progress *progress,
                           const struct iom_tag *key, iom_cycle now, iom_cycle pipeline)
 {
     enum iom_lookup which = dma->x.next;
@@ -171,7 +173,7 @@ static bool is_outdated(const struct iom_stage *stage, const struct iom_dma *dma
 
 enum iom_take iom_stage_take(struct iom_stage *stage, struct iom_dma *dma, iom_cycle now, iom_cycle pipeline)
 {
-    struct progress progress;
+    struct iom_progress progress;
     struct iom_tag key;
     struct iom_context context_before = dma->x.context;
     uint8_t next_before = dma->x.next;
@@ -180,7 +182,7 @@ enum iom_take iom_stage_take(struct iom_stage *stage, struct iom_dma *dma, iom_c
         iom_stage_forget(stage, dma);
     if (next_before == IOM_LOOKUP_CONTEXT || dma->looked_up == IOM_NEVER)
         dma->looked_up = now;
-    if (!probe(stage, dma, &progress, &key, now)) {
+    if (!iom_stage_probe(stage, &dma->x, &progress, &key, now)) {
         enum iom_take taken = miss(stage, dma, &progress, &key, now, pipeline);
         if (taken == IOM_STALLED) {
             stage->stats.stalls++;

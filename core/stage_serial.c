@@ -18,59 +18,32 @@ static enum iom_serial_walker walker_for(enum iom_lookup which)
     return which == IOM_LOOKUP_IOTLB ? IOM_SERIAL_PAGES : IOM_SERIAL_CONTEXTS;
 }
 
-// What the look-ups of a cycle have found.
-struct view_of_caches {
-    enum iom_lookup missing; ///< IOM_LOOKUP_DONE: nothing
-    uint32_t hits;           ///< bit per look-up
-    struct iom_tag key;      ///< of what is missing
-};
-
-// Works on a copy: an answered request is out of the stage's hands.
-static struct view_of_caches look_up(struct iom_stage *stage, struct iom_xlate *x, iom_cycle now)
+// All look-ups of a request anew. False at a miss, which is x->next.
+static bool look_up(struct iom_stage *stage, struct iom_xlate *x, struct iom_progress *progress,
+                    struct iom_tag *key, iom_cycle now)
 {
-    const struct iom_arch *arch = stage->config.arch;
-    struct view_of_caches seen = {IOM_LOOKUP_DONE, 0, {0}};
     x->context.node = x->leaf.node = 0;
     memset(&x->fault, 0, sizeof x->fault);
-    arch->ops->enter(arch, &stage->view, x);
-    while (x->next != IOM_LOOKUP_DONE) {
-        enum iom_lookup which = x->next;
-        struct iom_cache *cache = stage->cache[which];
-        seen.missing = which;
-        arch->ops->key(arch, &stage->view, x, &seen.key);
-        int32_t slot = cache != NULL ? iom_cache_probe(cache, now, &seen.key) : IOM_CACHE_MISS;
-        stage->lookup_stats[which].lookups++;
-        if (slot == IOM_CACHE_MISS)
-            return seen;
-        if (!arch->ops->use(arch, &stage->view, x, iom_cache_tag(cache, slot),
-                            iom_cache_payload(cache, slot))) {
-            stage->lookup_stats[which].insufficient++;
-            return seen;
-        }
-        stage->lookup_stats[which].hits++;
-        seen.hits |= 1u << which;
-        iom_cache_touch(cache, now, slot);
-    }
-    seen.missing = IOM_LOOKUP_DONE;
-    return seen;
+    stage->config.arch->ops->enter(stage->config.arch, &stage->view, x);
+    return iom_stage_probe(stage, x, progress, key, now);
 }
 
-// What look-ups would see that are none of a request: they do not count.
-static struct view_of_caches glance_at(struct iom_stage *stage, struct iom_xlate *x, iom_cycle now)
+// Looks up the context of the request in service for somebody else: that is none of its look-ups. What is
+// missing is x->next.
+static void glance(struct iom_stage *stage, struct iom_xlate *x, iom_cycle now)
 {
-    struct iom_lookup_stats stats[IOM_LOOKUP_COUNT];
-    memcpy(stats, stage->lookup_stats, sizeof stats);
+    struct iom_progress progress;
+    struct iom_tag key;
     *x = stage->serial.x;
     memset(&x->context, 0, sizeof x->context);
-    struct view_of_caches seen = look_up(stage, x, now);
-    memcpy(stage->lookup_stats, stats, sizeof stats);
-    return seen;
+    look_up(stage, x, &progress, &key, now);
 }
 
-static struct view_of_caches glance(struct iom_stage *stage, iom_cycle now)
+static bool has_context(struct iom_stage *stage, iom_cycle now)
 {
     struct iom_xlate x;
-    return glance_at(stage, &x, now);
+    glance(stage, &x, now);
+    return x.next != IOM_LOOKUP_CONTEXT;
 }
 
 // ---- answers -------------------------------------------------------------------------------------------
@@ -98,36 +71,32 @@ static void conclude(struct iom_stage *stage, iom_cycle now)
 
 // ---- walks ---------------------------------------------------------------------------------------------
 
-// May the walk that `seen` asks for begin? Hardware with the edge quirk begins a walk when something begins
-// to be missing, and forgets about that if its walker is busy just then.
-static bool may_walk(const struct iom_stage *stage, const struct view_of_caches *seen, uint8_t before,
+// May the walk for `which` begin? Hardware with the edge quirk begins a walk when something begins to be
+// missing, and forgets about that if its walker is busy just then. `before` was missing at the last look-up.
+static bool may_walk(const struct iom_stage *stage, enum iom_lookup which, enum iom_lookup before,
                      iom_cycle now)
 {
-    const struct iom_serial *serial = &stage->serial;
-    const struct iom_serial_config *config = &stage->config.serial;
-    const struct iom_serial_walk *walk = &serial->walk[walker_for(seen->missing)];
-    if (walk->busy || now < walk->free_from)
+    if (now < stage->serial.walk[walker_for(which)].free_from)
         return false;
-    if (serial->concluded && !config->quirk_walks_when_answered)
-        return false;
-    bool edge = seen->missing == IOM_LOOKUP_PASID ? false : config->quirk_walks_on_edge;
-    return !edge || before != (uint8_t)seen->missing;
+    bool edge = which != IOM_LOOKUP_PASID && stage->config.serial.quirk_walks_on_edge;
+    return !edge || before != which;
 }
 
-static void begin_walk(struct iom_stage *stage, const struct view_of_caches *seen, iom_cycle now)
+static void begin_walk(struct iom_stage *stage, const struct iom_tag *key, iom_cycle now)
 {
     struct iom_serial *serial = &stage->serial;
     struct iom_dma *dma = serial->dma;
-    enum iom_lookup which = seen->missing;
-    int32_t index = iom_miss_table_allocate(&stage->misses, (uint8_t)which, &seen->key,
+    enum iom_lookup which = serial->x.next;
+    int32_t index = iom_miss_table_allocate(&stage->misses, (uint8_t)which, key,
                                             stage->config.lookup[which].cache.match, dma);
     assert(index >= 0);
     struct iom_serial_walk *walk = &serial->walk[walker_for(which)];
-    walk->busy = true;
-    walk->owner = serial->concluded ? NULL : dma;
-    if (serial->concluded) // the context goes with its request
+    walk->free_from = IOM_NEVER;
+    if (serial->concluded) { // the context goes with its request
+        walk->owner = NULL;
         serial->x.context.levels[1] = 0;
-    if (!serial->concluded) {
+    } else {
+        walk->owner = dma;
         iom_stage_drop_context(stage, dma);
         dma->x = serial->x;
         iom_stage_keep_context(stage, dma);
@@ -138,25 +107,29 @@ static void begin_walk(struct iom_stage *stage, const struct view_of_caches *see
     iom_stage_start_walk(stage, &serial->x, serial->arrived, index, now, now);
 }
 
+// An answered request is out of the stage's hands: its look-ups go on, on the stage's copy.
 static void evaluate(struct iom_stage *stage, iom_cycle now)
 {
     struct iom_serial *serial = &stage->serial;
     if (serial->dma == NULL || (serial->concluded && !stage->config.serial.quirk_walks_when_answered))
         return;
-    uint8_t before = serial->missing;
-    struct view_of_caches seen = look_up(stage, &serial->x, now);
-    serial->missing = (uint8_t)seen.missing;
-    if (seen.missing != IOM_LOOKUP_DONE) {
-        if (may_walk(stage, &seen, before, now))
-            begin_walk(stage, &seen, now);
+    struct iom_progress progress;
+    struct iom_tag key;
+    enum iom_lookup before = serial->missing;
+    bool found = look_up(stage, &serial->x, &progress, &key, now);
+    iom_stage_count_lookups(stage, &progress, now);
+    serial->missing = serial->x.next;
+    if (!found) {
+        if (may_walk(stage, serial->missing, before, now))
+            begin_walk(stage, &key, now);
         return;
     }
     if (serial->concluded)
         return;
     iom_stage_drop_context(stage, serial->dma);
     serial->dma->x = serial->x;
-    if (seen.hits != 0)
-        iom_stage_decided(stage, serial->dma, IOM_TRACKED_CONTEXT + iom_log2_u64(seen.hits), now);
+    if (progress.hits != 0)
+        iom_stage_decided(stage, serial->dma, IOM_TRACKED_CONTEXT + iom_log2_u64(progress.hits), now);
     conclude(stage, now);
 }
 
@@ -172,10 +145,7 @@ static void fill(struct iom_stage *stage, const struct iom_walk *walk, iom_cycle
     if (stage->cache[walk->what] == NULL)
         return;
     if (stage->config.serial.quirk_invalidation_drops_fill) {
-        stage->serial.fill[walker_for(walk->what)] =
-            (struct iom_serial_fill){.what = walk->what, .valid = true, .tag = walk->fill.tag};
-        memcpy(&stage->serial.fill[walker_for(walk->what)].payload, &walk->fill.payload,
-               sizeof walk->fill.payload);
+        stage->serial.fill[walker_for(walk->what)] = (struct iom_serial_fill){walk->what, walk->fill};
         return;
     }
     iom_cache_fill(stage->cache[walk->what], now, &walk->fill.tag, &walk->fill.payload);
@@ -204,7 +174,6 @@ void iom_serial_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cy
         walk->x.next == IOM_LOOKUP_DONE && walk->x.outcome == IOM_OUTCOME_FAULT && !walk->fill.valid;
     if (walk->monitored & stage->view.monitored)
         iom_stage_event(stage, &walk->x, walk->monitored, walk->what != IOM_LOOKUP_CONTEXT, now);
-    slot->busy = false;
     slot->free_from = now + stage->unit.period;
     slot->owner = NULL;
     iom_miss_table_release(&stage->misses, (int32_t)walk->miss);
@@ -213,7 +182,7 @@ void iom_serial_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cy
     if (walk->fill.valid && !squashed)
         fill(stage, walk, now);
     if (refused && walk->what != IOM_LOOKUP_CONTEXT && stage->config.serial.quirk_live_context &&
-        serial->dma != NULL && glance(stage, now).missing == IOM_LOOKUP_CONTEXT)
+        serial->dma != NULL && !has_context(stage, now))
         walk->x.fault.recorded = false; // the context would say whether
     if (owned && !squashed && !walk->fill.valid && walk->x.next == IOM_LOOKUP_DONE &&
         walk->x.outcome != IOM_OUTCOME_RETRY) {
@@ -264,7 +233,6 @@ static void begin_service(struct iom_stage *stage, uint32_t input, iom_cycle now
     if (stage->view.monitored != 0)
         iom_stage_event(stage, &serial->x, iom_stage_request_event(serial->dma), false, now);
     serial->dma->looked_up = serial->arrived = now;
-    serial->debug = (serial->x.flags & IOM_REQ_DEBUG) != 0;
     serial->concluded = false;
     serial->missing = IOM_LOOKUP_DONE;
     serial->next = now;
@@ -308,8 +276,9 @@ void iom_serial_take_up(struct iom_stage *stage, iom_cycle now)
     }
     if (serial->has_stray)
         charge_stray(stage, now);
-    if (serial->released || (serial->debug && serial->concluded)) {
-        serial->released = serial->debug = false;
+    bool unheard = serial->dma != NULL && serial->concluded && (serial->x.flags & IOM_REQ_DEBUG);
+    if (serial->released || unheard) { // nobody releases what registers have asked for
+        serial->released = false;
         serial->dma = NULL;
         serial->missing = IOM_LOOKUP_DONE;
         look_again(stage, now); // others may wait
@@ -320,15 +289,15 @@ void iom_serial_tell_walker(struct iom_stage *stage, iom_cycle now)
 {
     struct iom_serial *serial = &stage->serial;
     struct iom_port *port = &stage->ports[IOM_STAGE_WALK];
-    if (!serial->walk[IOM_SERIAL_PAGES].busy)
+    if (serial->told == now || serial->walk[IOM_SERIAL_PAGES].free_from != IOM_NEVER)
         return;
-    struct iom_xlate x = {0};
-    enum iom_lookup missing = IOM_LOOKUP_CONTEXT;
+    serial->told = now;
+    struct iom_xlate x = {.next = IOM_LOOKUP_CONTEXT};
     if (serial->dma != NULL)
-        missing = glance_at(stage, &x, now + stage->unit.period).missing;
-    if (missing == IOM_LOOKUP_CONTEXT)
+        glance(stage, &x, now + stage->unit.period);
+    if (x.next == IOM_LOOKUP_CONTEXT)
         memset(&x.context, 0, sizeof x.context);
-    else if (missing == IOM_LOOKUP_PASID)
+    else if (x.next == IOM_LOOKUP_PASID)
         x.context.table[1] = 0;
     struct iom_walk_context *message = iom_pool_take(&serial->context_pool);
     if (message == NULL)
@@ -344,9 +313,9 @@ void iom_serial_close_cycle(struct iom_stage *stage, uint32_t invalidated, iom_c
 {
     for (unsigned i = 0; i < IOM_SERIAL_WALKERS; i++) {
         struct iom_serial_fill *fill = &stage->serial.fill[i];
-        if (fill->valid && !(invalidated >> fill->what & 1))
-            iom_cache_fill(stage->cache[fill->what], now, &fill->tag, &fill->payload);
-        fill->valid = false;
+        if (fill->entry.valid && !(invalidated >> fill->what & 1))
+            iom_cache_fill(stage->cache[fill->what], now, &fill->entry.tag, &fill->entry.payload);
+        fill->entry.valid = false;
     }
     if (invalidated != 0)
         look_again(stage, now);

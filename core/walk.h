@@ -71,6 +71,17 @@ struct iom_walk_stage {
     uint8_t size_log2;   ///< result: page size
 };
 
+/// What to put into the missed cache when the walk ends well. valid = false: nothing to cache (a fault, or an
+/// entry that must not be cached).
+struct iom_walk_fill {
+    bool valid;
+    struct iom_tag tag;
+    union {
+        struct iom_context context; ///< CONTEXT, PASID
+        struct iom_leaf leaf;       ///< IOTLB
+    } payload;
+};
+
 struct iom_walk {
     struct iom_msg msg;
     struct iom_xlate x; ///< the request as it stood when the look-up missed; results are put here
@@ -87,16 +98,7 @@ struct iom_walk {
     struct iom_psc_probe probe;
     struct iom_psc_fill psc_fill;
 
-    /// What to put into the missed cache when the walk ends well. valid = false: nothing to cache
-    /// (a fault, or an entry that must not be cached).
-    struct {
-        bool valid;
-        struct iom_tag tag;
-        union {
-            struct iom_context context; ///< CONTEXT, PASID
-            struct iom_leaf leaf;       ///< IOTLB
-        } payload;
-    } fill;
+    struct iom_walk_fill fill;
 
     struct iom_walk_stage stage[2];
     uint64_t scratch[8];
