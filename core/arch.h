@@ -92,6 +92,10 @@ struct iom_arch_ops {
     /// not be cached).
     void (*walk_step)(const struct iom_arch *arch, const struct iom_view *view, struct iom_walk *walk);
 
+    /// Optional. Deviating hardware charges x with the fault of a walk that was begun for another request
+    /// (x->fault; x->next says what x's own look-ups miss): puts right what depends on the request.
+    void (*charge)(const struct iom_arch *arch, struct iom_xlate *x);
+
     // ---- registers (owned by the register unit) ---------------------------------------------------
     size_t state_bytes; ///< size of the register state
     /// Register state after reset. `state` is zeroed memory of state_bytes.

@@ -31,6 +31,7 @@ struct iom_axi_port {
     uint8_t channel; ///< READ or WRITE
     bool looked_up;  ///< the front end waits for its release
     bool waited;     ///< counted among target_waits
+    iom_cycle taken_up;
     iom_cycle offered_from;
     iom_cycle idle_from; ///< the next request is taken up in this cycle or later
     // Write data: accepted writes in order; the first beats_left beats of the first one are to come
@@ -106,6 +107,7 @@ static void take_up(struct iom_axi_port *axi, iom_cycle now)
         axi->serving = dma;
         axi->channel = channel;
         axi->waited = false;
+        axi->taken_up = now;
         axi->looked_up = !violates_boundary(axi, dma);
         if (axi->looked_up) {
             axi->phase = LOOKING_UP;
@@ -124,13 +126,18 @@ static void take_up(struct iom_axi_port *axi, iom_cycle now)
 static void take_answer(struct iom_axi_port *axi, iom_cycle now)
 {
     struct iom_port *port = &axi->ports[IOM_AXI_LOOK_UP];
-    if (iom_port_peek(port, now) == NULL)
-        return;
-    struct iom_dma *dma = dma_of(iom_port_pop(port));
-    assert(dma == axi->serving && axi->phase == LOOKING_UP);
-    (void)dma;
-    axi->phase = OFFERED;
-    axi->offered_from = now;
+    while (iom_port_peek(port, now) != NULL) {
+        struct iom_msg *msg = iom_port_pop(port);
+        if (msg->kind == IOM_MSG_AXI_LOSS) {
+            assert(axi->phase == OFFERED && axi->offered_from == now);
+            axi->serving->x.leaf.output = 0;
+            iom_msg_release(msg);
+            continue;
+        }
+        assert(dma_of(msg) == axi->serving && axi->phase == LOOKING_UP);
+        axi->phase = OFFERED;
+        axi->offered_from = now;
+    }
 }
 
 // ---- address handshake -----------------------------------------------------------------------------------
@@ -184,7 +191,7 @@ static void shake_hands(struct iom_axi_port *axi, iom_cycle now)
             abort(); // one at a time
         iom_port_send(&axi->ports[IOM_AXI_LOOK_UP], &release->msg, now);
     }
-    axi->stats.busy_cycles += (now - dma->msg.arrival) / axi->unit.period;
+    axi->stats.busy_cycles += (now - axi->taken_up) / axi->unit.period + 1;
     pass_on(axi, dma, now);
     axi->phase = IDLE;
     axi->serving = NULL;

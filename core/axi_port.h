@@ -4,9 +4,8 @@
 // one after the other, passes the translated ones on and answers the refused ones itself.
 //
 //   read, write   responders: the device's address channels AR and AW (struct iom_dma). A channel presents
-//   one
-//                 request at a time (depth 1): its credit is back in the cycle behind the address handshake,
-//                 the request itself comes back with its response
+//                 one request at a time (depth 1): its credit is back in the cycle behind the address
+//                 handshake, the request itself comes back with its response
 //   events        requester, one way: struct iom_axi_event to whoever drives the device; may stay unbound
 //   look_up       requester: the IOMMU's front end (serial look-up, core/stage.h), which answers with the
 //                 outcome, and is told of the handshake by a struct iom_axi_release
@@ -26,8 +25,8 @@
 //               write: when its data is there). Read data and write responses have an arbiter each between
 //               memory (its input 1) and refusals (its input 0)
 //
-// Not modelled: identifier tables (responses are in order per channel, at most `ids` requests outstanding
-// meet no other limit), exclusive and atomic accesses, write data later than its address.
+// Not modelled: identifier tables (responses are in order per channel, the number of requests outstanding has
+// no limit), exclusive and atomic accesses, write data later than its address.
 //
 // Source: AMBA AXI Protocol Specification (IHI 0022), A3 (channels, handshakes), A5 (ordering).
 #ifndef IOM_CORE_AXI_PORT_H
@@ -57,6 +56,12 @@ struct iom_axi_event {
 
 /// AXI port -> front end (one way): the request it has answered has been handed over in this cycle.
 struct iom_axi_release {
+    struct iom_msg msg;
+};
+
+/// Front end -> AXI port (one way), behind an answer of the same cycle: what has served the request is gone by
+/// the handshake, and so is the address. Deviating hardware only (iom_serial_config).
+struct iom_axi_loss {
     struct iom_msg msg;
 };
 

@@ -316,6 +316,9 @@ static bool start_decoding(struct iom_command_queue *self, iom_cycle now)
     const struct iom_fetched *oldest = iom_command_queue_peek(self);
     if (oldest == NULL)
         return false;
+    // The head must stop at the command that cannot be read, not at one that was read along with it.
+    if (oldest->state == IOM_FETCHED_DOUBTFUL)
+        return iom_command_queue_read_again(self, now);
     self->current = *oldest;
     if (oldest->state == IOM_FETCHED_UNREADABLE) {
         stop(self, IOM_QUEUE_ACCESS, 0, 0, now);

@@ -28,13 +28,14 @@
 //             status write that memory refuses counts as done; if the wait holds the head it is an error
 //   error     a command that is invalid or cannot be read stops the fetch with the head at it; commands
 //             before it are carried out. An invalid one is reported when it has been decoded, an unreadable
-//             one when its turn to be decoded has come. A device's time-out aborts all waits that have not
-//             completed (a status write that has left completes its wait all the same) and stops the fetch
-//             (head at the next command to begin) until the registers start a new generation. What aborted
-//             waits should have drained, the next wait drains. With setup.timeout_at_wait a time-out stops
-//             nothing until all commands before the next wait have ended: then it is reported in the place of
-//             its completion. A wait that holds the head is executed again if the next generation begins
-//             there
+//             one when its turn to be decoded has come (those of a read of several that fails are first read
+//             alone). A device's time-out aborts all waits that have not completed (a status write that has
+//             left completes its wait all the same) and stops the fetch (head at the next command to begin)
+//             until the registers start a new generation. What an aborted wait should have drained the next
+//             wait drains, unless the aborted one held the head: it is executed again, with its drain, if the
+//             next generation begins there (if it begins elsewhere software has given it up). With
+//             setup.timeout_at_wait a time-out stops nothing until all commands before the next wait have
+//             ended: then it is reported in the place of its completion
 //   setup     a new generation drops what was fetched and not begun, and fetches from the head it names;
 //             what has begun goes on, also a wait that held the head, which then moves the head no more.
 //             While the queue is disabled nothing is fetched, decoded or begun

@@ -85,23 +85,32 @@ static uint32_t next_read(const struct iom_command_queue *self)
         return 0;
     uint32_t line = (uint32_t)(IOM_LINE_BYTES - (setup->base + self->fetch) % IOM_LINE_BYTES);
     uint32_t run = (setup->tail >= self->fetch ? setup->tail : setup->bytes) - self->fetch;
-    uint64_t bytes =
-        iom_min_u64(iom_min_u64(line, run), (uint64_t)self->config.prefetch_commands * setup->command_bytes);
+    uint64_t commands = self->config.pace.one_at_a_time ? 1 : self->config.prefetch_commands;
+    uint64_t bytes = iom_min_u64(iom_min_u64(line, run), commands * setup->command_bytes);
     return (uint32_t)(bytes - bytes % setup->command_bytes);
 }
 
-static void send_read(struct iom_command_queue *self, uint32_t bytes, iom_cycle now)
+static void send_access(struct iom_command_queue *self, uint64_t number, uint32_t offset, uint32_t bytes,
+                        iom_cycle now)
 {
     struct iom_memory_access *access = iom_pool_take(&self->memory_pool);
     if (access == NULL)
         abort(); // bounded by the prefetch buffer
     access->op = IOM_MEMORY_READ;
     access->client = IOM_CLIENT_COMMANDS;
-    access->address = self->setup.base + self->fetch;
+    access->address = self->setup.base + offset;
     access->bytes = (uint8_t)bytes;
-    access->cookie = self->next;
+    access->cookie = number;
     access->node = 0;
     access->error = 0;
+    self->reads++;
+    self->stats.fetches++;
+    iom_port_send(&self->ports[IOM_COMMAND_QUEUE_MEMORY], &access->msg, now);
+}
+
+static void send_read(struct iom_command_queue *self, uint32_t bytes, iom_cycle now)
+{
+    send_access(self, self->next, self->fetch, bytes, now);
     for (uint32_t at = 0; at < bytes; at += self->setup.command_bytes) {
         struct iom_fetched *command = &self->buffer[self->next++ % self->config.prefetch_commands];
         command->state = IOM_FETCHED_COMING;
@@ -111,9 +120,16 @@ static void send_read(struct iom_command_queue *self, uint32_t bytes, iom_cycle 
     self->fetch += bytes;
     if (self->fetch == self->setup.bytes)
         self->fetch = 0;
-    self->reads++;
-    self->stats.fetches++;
-    iom_port_send(&self->ports[IOM_COMMAND_QUEUE_MEMORY], &access->msg, now);
+}
+
+bool iom_command_queue_read_again(struct iom_command_queue *self, iom_cycle now)
+{
+    struct iom_fetched *command = &self->buffer[self->oldest % self->config.prefetch_commands];
+    if (!iom_port_can_send(&self->ports[IOM_COMMAND_QUEUE_MEMORY], now))
+        return false;
+    command->state = IOM_FETCHED_COMING;
+    send_access(self, self->oldest, command->offset, self->setup.command_bytes, now);
+    return true;
 }
 
 void iom_command_queue_pause(struct iom_command_queue *self, iom_cycle now)
@@ -133,10 +149,10 @@ static bool is_paced(const struct iom_command_queue *self, iom_cycle now)
 void iom_command_queue_fetch(struct iom_command_queue *self, iom_cycle now)
 {
     struct iom_port *port = &self->ports[IOM_COMMAND_QUEUE_MEMORY];
-    if (!iom_command_queue_runs(self) || port->peer == NULL || is_paced(self, now))
+    if (!iom_command_queue_runs(self) || port->peer == NULL)
         return;
     uint32_t bytes;
-    while ((bytes = next_read(self)) != 0) {
+    while (!is_paced(self, now) && (bytes = next_read(self)) != 0) {
         uint64_t held = self->next - self->oldest;
         if (self->config.prefetch_commands - held < bytes / self->setup.command_bytes ||
             !iom_port_can_send(port, now))
@@ -154,9 +170,12 @@ void iom_command_queue_take_read(struct iom_command_queue *self, struct iom_memo
     if (number >= self->oldest) { // else it was dropped meanwhile
         const unsigned char *data = (const unsigned char *)access->data;
         uint32_t bytes = self->setup.command_bytes;
+        enum iom_fetched_state state = IOM_FETCHED_READY;
+        if (access->error)
+            state = access->bytes > bytes ? IOM_FETCHED_DOUBTFUL : IOM_FETCHED_UNREADABLE;
         for (uint32_t at = 0; at < access->bytes; at += bytes) {
             struct iom_fetched *command = &self->buffer[number++ % self->config.prefetch_commands];
-            command->state = access->error ? IOM_FETCHED_UNREADABLE : IOM_FETCHED_READY;
+            command->state = (uint8_t)state;
             memset(command->words, 0, sizeof command->words);
             memcpy(command->words, data + at, bytes);
         }

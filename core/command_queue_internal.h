@@ -16,6 +16,7 @@ enum iom_fetched_state {
     IOM_FETCHED_COMING,
     IOM_FETCHED_READY,
     IOM_FETCHED_UNREADABLE,
+    IOM_FETCHED_DOUBTFUL, ///< its read brought several commands and failed: it may be the fault of another
 };
 
 /// A command fetched or on its way.
@@ -105,6 +106,8 @@ void iom_command_queue_take_setup(struct iom_command_queue *queue, const struct 
 void iom_command_queue_take_read(struct iom_command_queue *queue, struct iom_memory_access *access);
 /// Sends the reads for which there is place.
 void iom_command_queue_fetch(struct iom_command_queue *queue, iom_cycle now);
+/// Reads the oldest command alone. False: the port is busy.
+bool iom_command_queue_read_again(struct iom_command_queue *queue, iom_cycle now);
 /// A command has ended: a queue that carries out one at a time makes its pause.
 void iom_command_queue_pause(struct iom_command_queue *queue, iom_cycle now);
 /// Oldest command in the buffer if it has come back, else null.

@@ -9,8 +9,7 @@
 //   invalidate    responder: struct iom_ats_invalidation from the fan-out, over the link; sent back as the
 //                 completion. Page responses come the same way
 //   messages      requester, one way: struct iom_page_response_message passed on to the device in the cycle
-//   of
-//                 its arrival; may stay unbound
+//                 of its arrival; may stay unbound
 //
 // Timing (cycles of the unit's clock):
 //   look-up       a request that arrived by c and is taken up in c (lookups_per_cycle) knows in

@@ -68,9 +68,9 @@ struct iom_fanout_config {
     uint8_t iommu;         ///< instance
     uint32_t sources;      ///< source ports
     uint32_t participants; ///< participant ports; 0 is the front end
-    const uint32_t
-        *serves;      ///< per participant: its caches (enum iom_invalidate_target); may be null (copied)
-    uint32_t devices; ///< device TLB ports
+    /// Per participant: its caches (enum iom_invalidate_target); may be null (copied).
+    const uint32_t *serves;
+    uint32_t devices;            ///< device TLB ports
     const uint32_t *streams;     ///< requester served by each device port (copied)
     uint32_t first_device;       ///< number of device 0 among the device TLBs of the system (hazard tracker)
     uint32_t tags;               ///< invalidation tags, up to IOM_INVALIDATION_TAGS; 0 = that many

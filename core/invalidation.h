@@ -66,6 +66,19 @@ struct iom_invalidation {
     struct iom_device_invalidation device;
 };
 
+/// Adds a part that removes entries of IOMMU `iommu` from the caches `targets`, as far as they match in
+/// `fields` too (enum iom_tag_field). Returns its match, in which the caller sets the values.
+static inline struct iom_cache_match *iom_invalidation_add(struct iom_invalidation *invalidation,
+                                                           uint8_t iommu, uint32_t targets, uint32_t fields)
+{
+    assert(invalidation->parts < IOM_INVALIDATION_PARTS);
+    struct iom_invalidation_part *part = &invalidation->part[invalidation->parts++];
+    part->targets = targets;
+    part->match.fields = fields | IOM_TAG_IOMMU;
+    part->match.tag.iommu = iommu;
+    return &part->match;
+}
+
 /// Union of the targets of all parts.
 static inline uint32_t iom_invalidation_targets(const struct iom_invalidation *invalidation)
 {

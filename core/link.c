@@ -5,7 +5,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "core/unit_stats.h"
 
 // Payload of a translation completion and of an invalidation request.
 enum { TRANSLATION_BYTES = 8, INVALIDATION_BYTES = 8 };
@@ -252,8 +253,7 @@ static bool stats(struct iom_unit *unit, uint32_t index, struct iom_stat_block *
     if (index != 0)
         return false;
     iom_link_stats_of(link);
-    *block =
-        (struct iom_stat_block){"link", stat_infos, sizeof stat_infos / sizeof stat_infos[0], &link->stats};
+    *block = IOM_STAT_BLOCK("link", stat_infos, &link->stats);
     return true;
 }
 
@@ -267,10 +267,7 @@ static void reset_stats(struct iom_unit *unit)
 
 // ---- life ----------------------------------------------------------------------------------------------
 
-static void destroy(struct iom_unit *unit)
-{
-    iom_link_destroy((struct iom_link *)(void *)unit);
-}
+IOM_UNIT_DESTROY(struct iom_link, iom_link_destroy)
 
 static const struct iom_unit_ops link_ops = {
     .kind = "link",

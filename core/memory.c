@@ -341,8 +341,8 @@ static void find_error(const struct iom_memory *memory, struct iom_memory_access
 {
     access->error_word = 0;
     while (8u * (access->error_word + 1u) < access->bytes &&
-           iom_memory_image_access(memory->image, access->address + 8u * access->error_word, 8, false) ==
-               IOM_ACCESS_OK)
+           iom_memory_image_access(memory->image, access->address + UINT64_C(8) * access->error_word, 8,
+                                   false) == IOM_ACCESS_OK)
         access->error_word++;
     iom_memory_image_read(memory->image, access->address, access->data, access->bytes);
 }
@@ -369,7 +369,7 @@ static void perform(struct iom_memory *memory, struct iom_msg *msg, bool write, 
         read_access(memory, access, now);
     } else {
         write_access(memory, access, now);
-        memory->stats.errors += access->error;
+        memory->stats.errors += access->error != IOM_ACCESS_OK;
         if (memory->watch_count != 0)
             note_change(memory, access->address, access->bytes);
     }

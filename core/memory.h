@@ -19,8 +19,7 @@
 //   addresses     one read and one write are accepted per cycle, each chosen by an arbiter of its own among
 //                 the heads of the inputs; `position` says where at the arbiters a client is connected
 //   read          accepted in c: beats of `beat_bytes`, one per cycle, the first in c + latency, or behind
-//   the
-//                 last beat of the read before; the response departs with the last beat
+//                 the last beat of the read before; the response departs with the last beat
 //   write         accepted in c: beats from c + 1 on, or behind the last beat of the write before; the
 //                 response departs write_latency after the last beat
 #ifndef IOM_CORE_MEMORY_H

@@ -27,6 +27,7 @@ enum iom_msg_kind {
     IOM_MSG_WALK_CONTEXT,        ///< struct iom_walk_context: to a walker, one way
     IOM_MSG_AXI_EVENT,           ///< struct iom_axi_event: to the driver of a device, one way
     IOM_MSG_AXI_RELEASE,         ///< struct iom_axi_release: to the front end, one way
+    IOM_MSG_AXI_LOSS,            ///< struct iom_axi_loss: from the front end, one way
     IOM_MSG_PAGE_RESPONSE,       ///< struct iom_page_response_message: to a device, one way
     IOM_MSG_DEVICE_INVALIDATION, ///< struct iom_ats_invalidation: to a device TLB, later its completion
 };

@@ -4,8 +4,7 @@
 // every participant of the translation when a register changes what they depend on.
 //
 //   mmio    responder: struct iom_mmio. A write is applied in the cycle of arrival (answered at once:
-//   posted);
-//           a read likewise
+//           posted); a read likewise
 //   fault   responders, one way: struct iom_report of faults and page requests, taken in the order of their
 //           arrival, none while a store is wanted or under way; the slot of a report is free when it has been
 //           taken. A struct iom_control (drain) goes back when it has been taken: the stores of what came
@@ -21,8 +20,7 @@
 //   queue   requester, one way: struct iom_queue_setup_message, in the cycle of the write (or event) that
 //           changed the registers of the command queue
 //   memory  requester: struct iom_memory_access. Stores that the state wants (arch->next_store), one at a
-//   time:
-//           the next one leaves in the cycle in which the one before is acknowledged
+//           time: the next one leaves in the cycle in which the one before is acknowledged
 //   translate  requester: struct iom_dma, a translation asked for through registers (IOM_ACTION_TRANSLATE),
 //           one at a time
 // What follows from a change of the state leaves in the same cycle. Of one cycle: time, store acknowledged,

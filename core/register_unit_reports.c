@@ -221,14 +221,11 @@ iom_cycle iom_register_drop_reports(struct iom_register_unit *self, iom_cycle no
     struct iom_port *port;
     if (self->slot_of != NULL) {
         free_slot(self, now);
-    } else if ((port = oldest_report(self, now)) != NULL) {
-        struct iom_msg *msg = iom_port_pop(port);
+    } else if ((port = oldest_report(self, now)) != NULL && port->head->kind == IOM_MSG_REPORT) {
+        struct iom_msg *msg = iom_port_pop(port); // a drain stays, and what is behind it
         iom_port_return_credit(port, now);
-        self->stats.reports_lost += msg->kind == IOM_MSG_REPORT;
-        if (msg->kind == IOM_MSG_CONTROL)
-            iom_port_send(port, msg, now);
-        else
-            iom_msg_release(msg);
+        self->stats.reports_lost++;
+        iom_msg_release(msg);
     }
     return self->dropping_from = now + self->unit.period;
 }

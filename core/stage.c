@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/axi_port.h"
 #include "core/stage_internal.h"
 #include "core/unit_stats.h"
 
@@ -246,17 +247,21 @@ static iom_cycle advance_serial(struct iom_stage *stage, iom_cycle now)
     if (stage->unit.arrivals & RESPONSE_PORTS)
         take_responses(stage, now);
     do_chores(stage, now);
+    bool walking = iom_serial_is_walking(stage);
     if (stage->settled != now && !iom_invalidator_blocks(&stage->invalidator, now))
         iom_serial_take_up(stage, now);
     const struct iom_control *due = iom_invalidator_due_now(&stage->invalidator, now);
     uint32_t invalidated = due != NULL ? iom_invalidation_targets(&due->invalidation) & stage->owned : 0;
     if (stage->views.first != NULL)
         invalidated |= stage->owned;
-    bool changed = invalidated != 0 || stage->serial.next == now + stage->unit.period;
+    bool changed = invalidated != 0 || stage->serial.next == now + stage->unit.period ||
+                   (walking && stage->serial.arrived == now); // a walk of one before
     iom_serial_close_cycle(stage, invalidated, now);
     close_cycle(stage, now);
     if (changed && stage->config.serial.quirk_live_context)
         iom_serial_tell_walker(stage, now);
+    if (invalidated != 0 && stage->config.serial.quirk_address_at_handshake)
+        iom_serial_take_back(stage, now);
     return iom_min_u64(iom_serial_wake(stage), iom_invalidator_next(&stage->invalidator, &stage->unit, now));
 }
 
@@ -427,7 +432,8 @@ struct iom_stage *iom_stage_create(const struct iom_stage_config *config, const 
     iom_pool_init(&stage->walk_pool, IOM_MSG_WALK, sizeof(struct iom_walk));
     iom_pool_init(&stage->report_pool, IOM_MSG_REPORT, sizeof(struct iom_report));
     iom_pool_init(&stage->serial.context_pool, IOM_MSG_WALK_CONTEXT, sizeof(struct iom_walk_context));
-    stage->serial.told = IOM_NEVER;
+    iom_pool_init(&stage->serial.loss_pool, IOM_MSG_AXI_LOSS, sizeof(struct iom_axi_loss));
+    stage->serial.told = stage->serial.answered = IOM_NEVER;
     stage->ports = calloc(config->inputs + IOM_STAGE_PORTS, sizeof *stage->ports);
     stage->ingress = calloc(config->inputs, sizeof *stage->ingress);
     bool ok = stage->ports != NULL && stage->ingress != NULL &&
@@ -459,6 +465,7 @@ void iom_stage_destroy(struct iom_stage *stage)
     iom_pool_free(&stage->walk_pool);
     iom_pool_free(&stage->report_pool);
     iom_pool_free(&stage->serial.context_pool);
+    iom_pool_free(&stage->serial.loss_pool);
     free(stage->ports);
     free(stage->ingress);
     free(stage);

@@ -38,12 +38,11 @@
 //
 // What an invalidation does to requests under way (off without squash_walks):
 //   walks       an entry of the miss table that it covers is poisoned: its fill is dropped, its requests
-//   start
-//               over. If tables on the way to pages were changed too (paging-structure caches are among the
-//               targets) this goes by the tags whatever the address, else by the page that the walk brings
+//               start over. If tables on the way to pages were changed too (paging-structure caches are among
+//               the targets) this goes by the tags whatever the address, else by the page that the walk
+//               brings
 //   contexts    a request that carries what a context or PASID look-up resolved, from one stage to the next
-//   or
-//               waiting inside, starts over if an invalidation of those, or a new view, has been applied
+//               or waiting inside, starts over if an invalidation of those, or a new view, has been applied
 //               since its first look-up: a stage behind the front hands it back (IOM_OUTCOME_RETRY)
 // A request that starts over looks up afresh. While there is one that has done so IOM_STAGE_PATIENCE times,
 // the front acknowledges no invalidation and begins none, so that at most one more can be applied before the
@@ -100,9 +99,8 @@ struct iom_lookup_config {
 /// Serial look-up: one request in service at a time, for an AXI port (core/axi_port.h) in front of it.
 ///
 ///   look-up    the request is looked up in the cycle of its arrival, in all caches at once (no latencies),
-///   and
-///              again in each cycle behind a change of what it sees, until it is answered: a translation in
-///              the cycle of the look-ups, a fault of a walk in the cycle in which the walk ends
+///              and again in each cycle behind a change of what it sees, until it is answered: a translation
+///              in the cycle of the look-ups, a fault of a walk in the cycle in which the walk ends
 ///   walks      one for contexts and one for pages may be under way; a look-up that misses starts the walk of
 ///              its kind in the same cycle unless its walker is busy. When it ends, its fill is hit by the
 ///              look-ups of the cycle behind; the walk's own result is not used (but for faults, and what may
@@ -115,6 +113,8 @@ struct iom_serial_config {
                               ///< if the walker is busy then, it never does
     bool quirk_walks_when_answered; ///< look-ups go on until the release and start walks; what those refuse
                                     ///< is charged to whoever is in service when they end
+    bool quirk_address_at_handshake; ///< the address handed over is what the look-ups of the cycle behind the
+                                     ///< answer give: 0 if what has served the request is gone by then
     bool quirk_live_context; ///< a page walk goes by what the look-ups of each cycle see of its context, and
                              ///< by none at all where that is missing
     bool quirk_full_queue_loses_record; ///< a fault that finds no slot for its report waits for one and goes

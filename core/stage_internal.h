@@ -45,14 +45,16 @@ struct iom_serial {
     bool waits_for_slot; ///< it is refused without a record as soon as there is a slot
     uint8_t missing;     ///< enum iom_lookup: what its last look-ups missed
     iom_cycle arrived;   ///< first look-up
+    iom_cycle answered;  ///< when an address was given, unless it has been taken back
     iom_cycle next;      ///< next look-up, IOM_NEVER: when something changes
+    bool again;          ///< and one more in the cycle behind it
     iom_cycle told;      ///< last cycle in which its walker has been told of a change
-    struct iom_pool context_pool;
+    struct iom_pool context_pool, loss_pool;
     bool has_stray;         ///< a walk that nobody waited for has refused in this cycle
     struct iom_fault stray; ///< how
     struct iom_serial_walk {
         iom_cycle free_from; ///< the walker takes the next walk in this cycle or later; IOM_NEVER: it has one
-        struct iom_dma *owner; ///< null: it has been answered before the walk began
+        bool awaited;        ///< the request in service waits for it
     } walk[IOM_SERIAL_WALKERS];
     struct iom_serial_fill { ///< of this cycle, held back until its invalidations are known
         uint8_t what;        ///< enum iom_lookup
@@ -181,8 +183,15 @@ void iom_serial_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cy
 void iom_serial_take_up(struct iom_stage *stage, iom_cycle now);
 /// End of the cycle, behind its invalidations: `invalidated` has a bit per look-up whose cache they reached.
 void iom_serial_close_cycle(struct iom_stage *stage, uint32_t invalidated, iom_cycle now);
-/// The caches have changed, or the request has gone: tells the walker (quirk_live_context).
+/// A page walk is under way.
+static inline bool iom_serial_is_walking(const struct iom_stage *stage)
+{
+    return stage->serial.walk[IOM_SERIAL_PAGES].free_from == IOM_NEVER;
+}
+/// The caches have changed, or another request is in service: tells the walker (quirk_live_context).
 void iom_serial_tell_walker(struct iom_stage *stage, iom_cycle now);
+/// Takes an address given in this cycle back if what has served it has just been invalidated.
+void iom_serial_take_back(struct iom_stage *stage, iom_cycle now);
 /// Next cycle with work.
 iom_cycle iom_serial_wake(const struct iom_stage *stage);
 

@@ -65,8 +65,27 @@ static void conclude(struct iom_stage *stage, iom_cycle now)
     if (passes && iom_port_can_send(&stage->ports[IOM_STAGE_FAULT], now))
         iom_stage_report(stage, serial->dma, now);
     serial->concluded = true;
-    serial->dma->mark = iom_max_u64(serial->dma->mark, now);
+    for (unsigned i = 0; i < IOM_SERIAL_WALKERS; i++)
+        serial->walk[i].awaited = false; // what still runs is for nobody
+    serial->answered = serial->dma->x.outcome == IOM_OUTCOME_FAULT ? IOM_NEVER : now;
     iom_stage_finish(stage, serial->dma, now, now);
+}
+
+// What has served the request of this cycle's answer is not there any more.
+void iom_serial_take_back(struct iom_stage *stage, iom_cycle now)
+{
+    struct iom_serial *serial = &stage->serial;
+    if (serial->answered != now)
+        return;
+    struct iom_xlate x;
+    glance(stage, &x, now + stage->unit.period);
+    if (x.next == IOM_LOOKUP_DONE)
+        return;
+    struct iom_axi_loss *loss = iom_pool_take(&serial->loss_pool);
+    if (loss == NULL)
+        abort(); // one a cycle
+    iom_port_send(&stage->inputs[0], &loss->msg, now);
+    serial->answered = IOM_NEVER;
 }
 
 // ---- walks ---------------------------------------------------------------------------------------------
@@ -92,11 +111,12 @@ static void begin_walk(struct iom_stage *stage, const struct iom_tag *key, iom_c
     assert(index >= 0);
     struct iom_serial_walk *walk = &serial->walk[walker_for(which)];
     walk->free_from = IOM_NEVER;
-    if (serial->concluded) { // the context goes with its request
-        walk->owner = NULL;
-        serial->x.context.levels[1] = 0;
+    if (serial->concluded) {
+        walk->awaited = false;
+        if (which == IOM_LOOKUP_PASID)
+            serial->x.context.levels[1] = 0; // the context goes with its request
     } else {
-        walk->owner = dma;
+        walk->awaited = true;
         iom_stage_drop_context(stage, dma);
         dma->x = serial->x;
         iom_stage_keep_context(stage, dma);
@@ -133,10 +153,23 @@ static void evaluate(struct iom_stage *stage, iom_cycle now)
     conclude(stage, now);
 }
 
-// Changes of this cycle are seen by look-ups from the next one on.
+// Changes of this cycle are seen by look-ups from the next one on; those of this one may still be to come.
 static void look_again(struct iom_stage *stage, iom_cycle now)
 {
-    stage->serial.next = now + stage->unit.period;
+    struct iom_serial *serial = &stage->serial;
+    if (serial->next <= now)
+        serial->again = true;
+    else
+        serial->next = now + stage->unit.period;
+}
+
+// The request has come, or goes, in this cycle.
+static void look_now(struct iom_stage *stage, iom_cycle now)
+{
+    struct iom_serial *serial = &stage->serial;
+    if (serial->next != IOM_NEVER && serial->next > now)
+        serial->again = true;
+    serial->next = now;
 }
 
 // Puts what a walk brought into its cache; an invalidation of the same cycle follows in close_cycle.
@@ -151,23 +184,25 @@ static void fill(struct iom_stage *stage, const struct iom_walk *walk, iom_cycle
     iom_cache_fill(stage->cache[walk->what], now, &walk->fill.tag, &walk->fill.payload);
 }
 
-// The fault of a walk that was begun for somebody else, charged to the request in service.
-static void adopt_fault(struct iom_xlate *x, const struct iom_fault *fault)
+// The fault of a walk that was begun for somebody else, charged to the request in service (x: its look-ups).
+static void adopt_fault(const struct iom_arch *arch, struct iom_xlate *x, const struct iom_fault *fault)
 {
-    x->next = IOM_LOOKUP_DONE;
-    x->outcome = IOM_OUTCOME_FAULT;
     x->fault = *fault;
     x->fault.address = x->address;
     x->fault.source = x->source;
     x->fault.pasid = x->pasid;
     x->fault.flags = x->flags;
+    if (arch->ops->charge != NULL)
+        arch->ops->charge(arch, x);
+    x->next = IOM_LOOKUP_DONE;
+    x->outcome = IOM_OUTCOME_FAULT;
 }
 
 void iom_serial_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cycle now)
 {
     struct iom_serial *serial = &stage->serial;
     struct iom_serial_walk *slot = &serial->walk[walker_for(walk->what)];
-    bool owned = slot->owner != NULL && slot->owner == serial->dma && !serial->concluded;
+    bool owned = slot->awaited;
     bool squashed = iom_stage_is_squashed(stage, &stage->misses.entries[walk->miss], walk);
     // With a fill it is for the look-ups to refuse.
     bool refused =
@@ -175,7 +210,7 @@ void iom_serial_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cy
     if (walk->monitored & stage->view.monitored)
         iom_stage_event(stage, &walk->x, walk->monitored, walk->what != IOM_LOOKUP_CONTEXT, now);
     slot->free_from = now + stage->unit.period;
-    slot->owner = NULL;
+    slot->awaited = false;
     iom_miss_table_release(&stage->misses, (int32_t)walk->miss);
     if (owned && walk->started >= serial->dma->mark) // else it ran beside another one, which was counted
         iom_stage_account_walk(serial->dma, walk, now);
@@ -209,14 +244,15 @@ static void charge_stray(struct iom_stage *stage, iom_cycle now)
     serial->has_stray = false;
     if (serial->dma == NULL)
         return;
-    serial->stray.recorded = serial->stray.recorded && serial->missing != IOM_LOOKUP_CONTEXT;
+    struct iom_xlate charged = serial->x;
+    charged.next = serial->missing;
+    adopt_fault(stage->config.arch, &charged, &serial->stray);
     if (!serial->concluded) {
         iom_stage_drop_context(stage, serial->dma);
-        adopt_fault(&serial->dma->x, &serial->stray);
+        serial->dma->x = charged;
         conclude(stage, now);
-    } else if (serial->stray.recorded && iom_port_can_send(&stage->ports[IOM_STAGE_FAULT], now)) {
-        struct iom_dma answered = {.x = serial->x};
-        adopt_fault(&answered.x, &serial->stray);
+    } else if (charged.fault.recorded && iom_port_can_send(&stage->ports[IOM_STAGE_FAULT], now)) {
+        struct iom_dma answered = {.x = charged};
         iom_stage_report(stage, &answered, now);
     }
 }
@@ -235,7 +271,7 @@ static void begin_service(struct iom_stage *stage, uint32_t input, iom_cycle now
     serial->dma->looked_up = serial->arrived = now;
     serial->concluded = false;
     serial->missing = IOM_LOOKUP_DONE;
-    serial->next = now;
+    look_now(stage, now);
 }
 
 // Input 0 is the AXI port, which waits for its answer; what else there is comes in between.
@@ -250,7 +286,7 @@ static void take_messages(struct iom_stage *stage, iom_cycle now)
                 iom_msg_release(iom_port_pop(port));
                 serial->released = true;
                 if (stage->config.serial.quirk_walks_when_answered)
-                    serial->next = now; // the handshake is a cycle like any other
+                    look_now(stage, now); // the handshake is a cycle like any other
             } else if (serial->dma == NULL) {
                 begin_service(stage, input, now);
             } else {
@@ -264,14 +300,16 @@ void iom_serial_take_up(struct iom_stage *stage, iom_cycle now)
 {
     struct iom_serial *serial = &stage->serial;
     take_messages(stage, now);
-    if (serial->waits_for_slot) {
-        serial->next = IOM_NEVER; // it stays refused
+    bool due = serial->next <= now;
+    if (due)
+        serial->next = serial->again ? now + stage->unit.period : IOM_NEVER;
+    serial->again = false;
+    if (serial->waits_for_slot) { // it stays refused
         if (iom_port_can_send(&stage->ports[IOM_STAGE_FAULT], now)) {
             serial->waits_for_slot = false;
             conclude(stage, now);
         }
-    } else if (serial->next <= now) {
-        serial->next = IOM_NEVER;
+    } else if (due) {
         evaluate(stage, now);
     }
     if (serial->has_stray)
@@ -289,7 +327,7 @@ void iom_serial_tell_walker(struct iom_stage *stage, iom_cycle now)
 {
     struct iom_serial *serial = &stage->serial;
     struct iom_port *port = &stage->ports[IOM_STAGE_WALK];
-    if (serial->told == now || serial->walk[IOM_SERIAL_PAGES].free_from != IOM_NEVER)
+    if (serial->told == now || !iom_serial_is_walking(stage))
         return;
     serial->told = now;
     struct iom_xlate x = {.next = IOM_LOOKUP_CONTEXT};
@@ -303,6 +341,7 @@ void iom_serial_tell_walker(struct iom_stage *stage, iom_cycle now)
     if (message == NULL)
         abort(); // one a cycle
     message->context = x.context;
+    message->write = (x.flags & IOM_REQ_WRITE) != 0;
     port->credits += port->depth != 0; // takes no slot
     iom_port_send(port, &message->msg, now);
     stage->settled = now;

@@ -123,6 +123,7 @@ static void add_suspect(struct iom_tracker *tracker, const struct iom_dma *dma, 
         const struct iom_track_cache *where = iom_track_cache_of(tracker, holder);
         suspect->entry = *iom_cache_tag(where->cache, (int32_t)(holder - where->base));
         suspect->has_entry = true;
+        suspect->holder = holder;
     }
     tracker->work = true;
 }

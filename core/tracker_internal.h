@@ -138,6 +138,7 @@ struct iom_track_obligation {
 /// A copy that an obligation asks to remove.
 struct iom_track_copy {
     struct iom_tag tag;
+    iom_cycle commanded; ///< begin of the first invalidation that covers it, IOM_NEVER: none
     uint32_t obligation;
     uint32_t holder;                     ///< where it is, if it still is
     uint32_t node;                       ///< what it was built from
@@ -214,6 +215,7 @@ struct iom_track_suspect {
     uint32_t source, pasid, bytes, cache;
     uint32_t node[2];
     uint32_t domain, asid;
+    uint32_t holder; ///< with has_entry: where the entry was
     uint16_t flags;
     uint8_t outcome, permissions, size_log2, iommu;
     bool landing, root_mismatch, has_entry;
@@ -470,6 +472,9 @@ const struct iom_track_invalidation *iom_track_find_covering(const struct iom_tr
 const struct iom_track_invalidation *iom_track_find_covering_request(const struct iom_tracker *tracker,
                                                                      iom_cycle created,
                                                                      const struct iom_track_request *request);
+/// Begin of the first of those that cover the entry, IOM_NEVER: none known.
+iom_cycle iom_track_covered_since(const struct iom_tracker *tracker, iom_cycle created,
+                                  const struct iom_track_cache *cache, const struct iom_tag *tag);
 /// An entry has been removed by an invalidation; `good`: its sources had not changed.
 void iom_track_count_removed(struct iom_tracker *tracker, const struct iom_track_cache *cache,
                              const struct iom_tag *tag, bool good);

@@ -44,6 +44,7 @@ static void pay_list(struct iom_tracker *tracker, uint32_t place, uint32_t first
             !iom_track_covers(invalidation, tracker->caches[copy->cache], &copy->tag))
             continue;
         obligation->commanded = iom_min_u64(obligation->commanded, tracker->now);
+        copy->commanded = iom_min_u64(copy->commanded, tracker->now);
         obligation->invalidation = invalidation->what.id;
         copy->active = place + 1;
         copy->paid_next = invalidation->first_paid;
@@ -177,25 +178,24 @@ void iom_tracker_ended(struct iom_tracker *tracker, iom_cycle now, uint8_t iommu
     iom_track_retire_invalidation(tracker, invalidation);
 }
 
-// Newest first: begun last, whether it has ended or not.
+enum which { FIRST, LAST };
+
+// Of those that have begun since, whether they have ended or not: the one that began first or last.
 static const struct iom_track_invalidation *
-find_covering(const struct iom_tracker *tracker, iom_cycle created,
+find_covering(const struct iom_tracker *tracker, enum which which, iom_cycle created,
               bool (*covers)(const struct iom_track_invalidation *, const void *), const void *what)
 {
     const struct iom_track_invalidation *found = NULL;
-    for (uint32_t i = 0; i < tracker->active_count; i++) {
-        const struct iom_track_invalidation *invalidation = &tracker->active[i];
-        if (invalidation->used && invalidation->begun > created &&
-            (found == NULL || invalidation->begun_sequence > found->begun_sequence) &&
-            covers(invalidation, what))
-            found = invalidation;
-    }
     uint64_t kept = iom_min_u64(tracker->history_count, IOM_TRACK_HISTORY);
-    for (uint64_t back = 1; back <= kept; back++) {
+    for (uint64_t i = 0; i < tracker->active_count + kept; i++) {
         const struct iom_track_invalidation *invalidation =
-            &tracker->history[(tracker->history_count - back) % IOM_TRACK_HISTORY];
-        if (invalidation->begun > created &&
-            (found == NULL || invalidation->begun_sequence > found->begun_sequence) &&
+            i < tracker->active_count
+                ? &tracker->active[i]
+                : &tracker->history[(i - tracker->active_count) % IOM_TRACK_HISTORY];
+        bool known = i >= tracker->active_count || invalidation->used;
+        if (known && invalidation->begun > created &&
+            (found == NULL ||
+             (invalidation->begun_sequence > found->begun_sequence) == (which == LAST)) &&
             covers(invalidation, what))
             found = invalidation;
     }
@@ -225,14 +225,22 @@ const struct iom_track_invalidation *iom_track_find_covering(const struct iom_tr
                                                              const struct iom_tag *tag)
 {
     const struct entry entry = {cache, tag};
-    return find_covering(tracker, created, covers_entry, &entry);
+    return find_covering(tracker, LAST, created, covers_entry, &entry);
+}
+
+iom_cycle iom_track_covered_since(const struct iom_tracker *tracker, iom_cycle created,
+                                  const struct iom_track_cache *cache, const struct iom_tag *tag)
+{
+    const struct entry entry = {cache, tag};
+    const struct iom_track_invalidation *first = find_covering(tracker, FIRST, created, covers_entry, &entry);
+    return first != NULL ? first->begun : IOM_NEVER;
 }
 
 const struct iom_track_invalidation *iom_track_find_covering_request(const struct iom_tracker *tracker,
                                                                      iom_cycle created,
                                                                      const struct iom_track_request *request)
 {
-    return find_covering(tracker, created, covers_request, request);
+    return find_covering(tracker, LAST, created, covers_request, request);
 }
 
 void iom_track_count_removed(struct iom_tracker *tracker, const struct iom_track_cache *cache,

@@ -297,6 +297,7 @@ void iom_track_owe(struct iom_tracker *tracker, uint32_t obligation, uint32_t ho
     }
     tracker->copies[index] = (struct iom_track_copy){
         .tag = *tag,
+        .commanded = iom_track_covered_since(tracker, at->created, cache, tag),
         .obligation = obligation,
         .holder = holder,
         .node = node,

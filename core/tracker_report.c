@@ -33,6 +33,7 @@ void iom_track_find(struct iom_tracker *tracker, const struct iom_finding *findi
 void iom_track_describe(const struct iom_tracker *tracker, uint32_t obligation, struct iom_finding *finding)
 {
     finding->created = finding->commanded = finding->completed = finding->reported = IOM_NEVER;
+    finding->covered = IOM_NEVER;
     for (unsigned i = 0; i <= IOM_TRACKED_DEVICE_TLB; i++)
         finding->executed[i] = IOM_NEVER;
     if (obligation == 0)
@@ -177,8 +178,10 @@ static void append_source(struct line *line, const struct iom_finding *finding)
                finding->created);
     else
         append(line, "; word 0x%" PRIx64 " changed %" PRIu64, finding->word, finding->created);
+    bool others = finding->has_request && finding->has_entry && finding->covered == IOM_NEVER;
     if (finding->invalidation != 0)
-        append(line, ", invalidation %" PRIu64, finding->invalidation);
+        append(line, ", invalidation %" PRIu64 "%s", finding->invalidation,
+               others ? " (of other copies)" : "");
     else
         append(line, ", no invalidation");
     append_cycle(line, "commanded", finding->commanded);

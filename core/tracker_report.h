@@ -62,6 +62,7 @@ struct iom_finding {
     iom_cycle created, commanded, completed, reported;
     iom_cycle executed[IOM_TRACKED_DEVICE_TLB + 1u]; ///< per kind of cache, the last one
     uint64_t invalidation; ///< that covered it (id), or the one that the finding is about; 0 = none
+    iom_cycle covered;     ///< a use: begin of the first invalidation of the very copy used, IOM_NEVER: none
     uint32_t owner;        ///< exposure: new owner of the page
     uint64_t entries;      ///< over-invalidation: good entries removed; missing: copies not invalidated
 };

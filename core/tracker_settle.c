@@ -232,6 +232,24 @@ static void name_covering(const struct iom_tracker *tracker, const struct iom_tr
             finding);
 }
 
+// Of what is known about a change, the part that concerns the copy used: others may hold copies that different
+// invalidations cover.
+static iom_cycle covered_since(const struct iom_tracker *tracker, const struct iom_track_suspect *suspect,
+                               uint32_t obligation, const struct iom_finding *finding)
+{
+    const struct iom_track_obligation *at = &tracker->obligations[obligation];
+    if (!suspect->has_entry)
+        return finding->invalidation != 0 ? finding->commanded : IOM_NEVER;
+    const struct iom_track_holder *holder = &tracker->holders[suspect->holder];
+    bool there = holder->node == suspect->node[0] || holder->node == suspect->node[1];
+    if (there && holder->copy == 0)
+        return at->commanded; // an invalidation has been carried out, and the entry is still there
+    if (there && tracker->copies[holder->copy].obligation == obligation)
+        return tracker->copies[holder->copy].commanded;
+    return iom_track_covered_since(tracker, at->created, iom_track_cache_of(tracker, suspect->holder),
+                                   &suspect->entry);
+}
+
 static void find_stale(struct iom_tracker *tracker, const struct iom_track_suspect *suspect,
                        const struct iom_xlate *fresh, struct blame blame)
 {
@@ -244,10 +262,12 @@ static void find_stale(struct iom_tracker *tracker, const struct iom_track_suspe
     if (blame.obligation != 0) {
         iom_track_describe(tracker, blame.obligation, &finding);
         name_covering(tracker, suspect, blame.obligation, &finding);
+        finding.covered = covered_since(tracker, suspect, blame.obligation, &finding);
         finding.iommu = suspect->iommu;
         finding.reported = blame.reported;
     } else {
-        finding.created = finding.commanded = finding.completed = finding.reported = IOM_NEVER;
+        iom_track_describe(tracker, 0, &finding);
+        finding.iommu = suspect->iommu;
     }
     stats->stale_uses += !suspect->landing;
     if (suspect->landing) {

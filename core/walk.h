@@ -120,10 +120,12 @@ struct iom_walk {
     iom_cycle looked_up;     ///< of the request: first look-up of its present attempt
 };
 
-/// Look-up stage -> walker (one way): what look-ups see now of the context of the page walk under way.
+/// Look-up stage -> walker (one way): what look-ups see now of the context of the page walk under way, and of
+/// the request in service.
 struct iom_walk_context {
     struct iom_msg msg;
     struct iom_context context;
+    bool write; ///< the request in service writes
 };
 
 #ifdef __cplusplus

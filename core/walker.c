@@ -119,8 +119,9 @@ static iom_cycle end_cycle(struct iom_walker *pool, iom_cycle now)
     return wake;
 }
 
-static void apply_context(struct iom_walker *pool, const struct iom_context *context)
+static void apply_context(struct iom_walker *pool, const struct iom_walk_context *message)
 {
+    const struct iom_context *context = &message->context;
     for (uint32_t i = 0; i < pool->config.walkers; i++) {
         struct iom_walk *walk = pool->slots[i].walk;
         if (walk == NULL || walk->what != IOM_LOOKUP_IOTLB)
@@ -129,6 +130,8 @@ static void apply_context(struct iom_walker *pool, const struct iom_context *con
         walk->x.context.kind = context->kind;
         memcpy(walk->x.context.levels, context->levels, sizeof context->levels);
         walk->x.context.table[1] = context->table[1];
+        walk->x.flags =
+            (uint16_t)((walk->x.flags & ~(unsigned)IOM_REQ_WRITE) | (message->write ? IOM_REQ_WRITE : 0u));
     }
 }
 
@@ -143,7 +146,7 @@ static void take_contexts(struct iom_walker *pool, bool remove, iom_cycle now)
             next = msg->next;
             if (msg->kind != IOM_MSG_WALK_CONTEXT)
                 continue;
-            apply_context(pool, &((const struct iom_walk_context *)(const void *)msg)->context);
+            apply_context(pool, (const struct iom_walk_context *)(const void *)msg);
             if (remove) {
                 iom_port_remove(port, msg);
                 iom_msg_release(msg);

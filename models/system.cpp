@@ -127,11 +127,9 @@ void System::make_iommu(uint32_t inputs)
         if (replay_ == nullptr && device.device_tlb.entries != 0)
             streams.push_back(device.source_id);
     }
-    iom_iommu_config config = iommu_config(config_, arch_->arch(), inputs);
+    iom_iommu_config config = iommu_config(config_, *arch_, inputs);
     config.ats_devices = static_cast<uint32_t>(streams.size());
     config.ats_streams = streams.data();
-    config.ats_tags = arch_->hardware_traits().invalidation_tags;
-    config.ats_tags_block_queue = arch_->hardware_traits().tags_block_queue;
     config.tracker = tracker_;
     iommu_made_ = true;
     const char *error =

@@ -101,16 +101,6 @@ class System
     void reset_stats();
 
   private:
-    /// Memory ports, in the order in which the memory unit numbers its inputs.
-    enum MemoryInput : uint32_t {
-        memory_dma,
-        memory_table,
-        memory_host,
-        memory_queue,
-        memory_registers,
-        memory_inputs
-    };
-
     struct Completion {
         System *system = nullptr;
         uint64_t total = 0;

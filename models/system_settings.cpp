@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "models/architecture.h"
+
 namespace iommu_sim
 {
 
@@ -130,6 +132,7 @@ iom_serial_config serial_config(const SystemConfig &settings)
     config.enabled = settings.frontend.serial;
     config.quirk_walks_on_edge = settings.quirks.walks_on_edge;
     config.quirk_walks_when_answered = settings.quirks.walks_when_answered;
+    config.quirk_address_at_handshake = settings.quirks.address_at_handshake;
     config.quirk_invalidation_drops_fill = settings.quirks.invalidation_drops_fill;
     config.quirk_live_context = settings.quirks.live_context;
     config.quirk_full_queue_loses_record = settings.quirks.full_queue_loses_record;
@@ -209,6 +212,16 @@ iom_iommu_config iommu_config(const SystemConfig &settings, const iom_arch &arch
     set_commands(config, settings);
     config.memory_queue_depth = settings.memory.queue_depth;
     config.seed = settings.run.seed;
+    return config;
+}
+
+iom_iommu_config iommu_config(const SystemConfig &settings, const ArchitectureInstance &instance,
+                              uint32_t inputs)
+{
+    const HardwareTraits traits = instance.hardware_traits();
+    iom_iommu_config config = iommu_config(settings, instance.arch(), inputs);
+    config.ats_tags = traits.invalidation_tags;
+    config.ats_tags_block_queue = traits.tags_block_queue;
     return config;
 }
 

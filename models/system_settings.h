@@ -19,14 +19,28 @@
 namespace iommu_sim
 {
 
+class ArchitectureInstance;
+
 /// Nanoseconds to ticks, rounding up (unit rule 8).
 uint64_t to_ticks(uint64_t ns, uint32_t tick_ps);
 
 /// Settings of the IOMMU's units as the core takes them; without device TLBs and tracker.
 iom_iommu_config iommu_config(const SystemConfig &config, const iom_arch &arch, uint32_t inputs);
+/// The same with what the architecture's hardware brings along.
+iom_iommu_config iommu_config(const SystemConfig &config, const ArchitectureInstance &instance,
+                              uint32_t inputs);
 /// Latency of a connection.
 iom_hop hop_of(const SystemConfig &config, const HopSettings &hop);
 iom_axi_port_config axi_port_config(const SystemConfig &config);
+/// Inputs of the memory of a system, as the memory unit numbers them.
+enum MemoryInput : uint32_t {
+    memory_dma,
+    memory_table,
+    memory_host,
+    memory_queue,
+    memory_registers,
+    memory_inputs,
+};
 /// Settings of the memory unit, without inputs (also those of the channels) and tracker.
 iom_memory_config memory_config(const SystemConfig &config);
 /// Settings of the device TLB of `device`, without its number and tracker.

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Renews what documents take from the program: docs/configuration.md, docs/statistics.md, the report in
-# README.md, and tables in docs/unmap-cost.md and docs/scenarios.md (between their markers). Tests in
-# tests/cli check that they are up to date.
+# README.md, and tables in docs/unmap-cost.md, docs/scenarios.md and docs/timing.md (between their markers) with the
+# plot docs/timing.svg. Tests in tests/cli check that they are up to date.
 #
 #   scripts/update-docs.sh [PROGRAM]        default: build/release/iommu-sim, built first
 set -euo pipefail
@@ -37,4 +37,7 @@ scripts/unmap-cost.sh "$program" | sed -e 's/^\(.\)/    \1/' >"$temporary/unmap-
 insert unmap-cost docs/unmap-cost.md
 "$program" scenario list --markdown >"$temporary/scenarios"
 insert scenarios docs/scenarios.md
-say "docs/configuration.md, docs/statistics.md, docs/unmap-cost.md, docs/scenarios.md and README.md are up to date"
+scripts/timing-results.sh "$program" --plot "$temporary/timing.svg" >"$temporary/timing"
+insert timing docs/timing.md
+cp "$temporary/timing.svg" docs/timing.svg
+say "docs/configuration.md, docs/statistics.md, docs/unmap-cost.md, docs/scenarios.md, docs/timing.md and README.md are up to date"

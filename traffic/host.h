@@ -102,8 +102,8 @@ enum iom_host_op_kind {
     IOM_HOST_PASID_ATTACH, ///< (device, pasid) to `domain`
     IOM_HOST_PASID_DETACH,
     /// The present context entry of `device` changes. Without PASID tables: from its domain to `domain`.
-    /// With:
-    /// `width` bytes at `address` become `value` (0: tables stay), and each PASID found is flushed.
+    /// With them: `width` bytes at `address` become `value` (0: tables stay), and each PASID found is
+    /// flushed.
     IOM_HOST_CONTEXT_CHANGE,
     IOM_HOST_FLUSH_ALL, ///< everything of `domain`, as a flush queue does (flush_iotlb_all)
     IOM_HOST_OP_KINDS,

@@ -10,15 +10,14 @@
 //   events       responder, one way: struct iom_axi_event, the handshakes of these requests
 //   registers    requester: struct iom_mmio; a write has been done in the cycle in which its answer arrives
 //   memory       requester: struct iom_memory_access (IOM_MEMORY_WRITE of software); with a connection
-//   without
-//                latency the write is effective in the cycle in which the operation starts
+//                without latency the write is effective in the cycle in which the operation starts
 //   queue        responder, one way: struct iom_queue_event_message of a command queue (its status port).
 //                Drained as long as nothing has come
 //
 // Requests. A user presents its requests one after the other: one user for all of them, or (`dual`) one for
 // reads and one for writes. A request is presented (leaves) in the first cycle that is
 //   - not before `gap`, if it is its user's first, else at least 1 + gap behind the handshake of the one
-//   before
+//     before
 //   - behind the cycle in which operation `after_op` was done, if it names one
 //   - behind the cycle in which a response came that leaves less than response_limit requests of its user
 //     unanswered, if there is a limit

@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "models/cli/support.h"
+#include "models/kernel.h"
 #include "models/report/table.h"
 #include "models/system.h"
 
@@ -34,9 +35,18 @@ std::string summary(System &system)
            (system.config().devices.empty() ? " (a run needs devices or a trace)" : "");
 }
 
+// A machine behind an AXI port: nothing that `run` could build, but right for records.
+bool is_for_records(const ConfigArguments &arguments)
+{
+    const LoadedConfig loaded = load(arguments, ConfigUse::records);
+    return loaded.ok() && loaded.config.axi.beat_bytes != 0;
+}
+
 int check(const ConfigArguments &arguments)
 {
     LoadedConfig loaded = load(arguments);
+    if (!loaded.ok() && is_for_records(arguments))
+        return print(arguments.shown() + ": good for `iommu-sim timing`, not for `run`: it has an AXI port\n");
     if (!loaded.ok()) {
         std::cerr << loaded.messages();
         return exit_bad_input;
@@ -44,6 +54,11 @@ int check(const ConfigArguments &arguments)
     loaded.config.trace.file = resolve_trace_file(loaded.config.trace.file, arguments, false);
     try {
         System system(loaded.config);
+        try {
+            const CoreKernel kernel(system.netlist());
+        } catch (const std::invalid_argument &problem) {
+            return bad_connections(arguments, problem);
+        }
         return print(arguments.shown() + ": good: " + summary(system) + "\n");
     } catch (const std::runtime_error &problem) {
         return bad_input(arguments.shown() + ": " + problem.what());

@@ -15,7 +15,8 @@ namespace
 
 int dump(const ConfigArguments &arguments)
 {
-    const LoadedConfig loaded = load(arguments);
+    // Shows what any command can use.
+    const LoadedConfig loaded = load(arguments, ConfigUse::records);
     if (!loaded.ok()) {
         std::cerr << loaded.messages();
         return exit_bad_input;

@@ -212,7 +212,12 @@ int RunCommand::simulate(const SystemConfig &config)
     std::optional<FileChecksum> checksum;
     if (!resolved.trace.file.empty())
         checksum = checksum_file(resolved.trace.file);
-    const std::unique_ptr<Kernel> kernel = make_kernel(options_.kernel, system);
+    std::unique_ptr<Kernel> kernel;
+    try {
+        kernel = make_kernel(options_.kernel, system);
+    } catch (const std::invalid_argument &problem) {
+        return bad_connections(options_.config, problem);
+    }
     const auto started = std::chrono::steady_clock::now();
     SessionResult result = play(system, *kernel);
     const double wall_seconds =

@@ -39,12 +39,13 @@ void add_config_arguments(CLI::App &command, ConfigArguments &arguments)
         ->type_name("KEY=VALUE");
 }
 
-LoadedConfig load(const ConfigArguments &arguments)
+LoadedConfig load(const ConfigArguments &arguments, ConfigUse use)
 {
     if (arguments.path != "-")
-        return load_config(arguments.path, arguments.settings);
-    const std::string text{std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
-    return load_config_text(text, standard_input, arguments.settings);
+        return load_config(arguments.path, arguments.settings, use);
+    // It can be read once, and may be asked for again for another use.
+    static const std::string text{std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+    return load_config_text(text, standard_input, arguments.settings, use);
 }
 
 std::string resolve_trace_file(const std::string &file, const ConfigArguments &arguments,
@@ -71,6 +72,11 @@ int bad_input(const std::string &text)
     std::cout.flush();
     std::cerr << "iommu-sim: " << text << (text.empty() || text.back() != '\n' ? "\n" : "");
     return exit_bad_input;
+}
+
+int bad_connections(const ConfigArguments &arguments, const std::invalid_argument &problem)
+{
+    return bad_input(arguments.shown() + ": hops: " + problem.what() + "; let one of them take a cycle");
 }
 
 int print(const std::string &text, int status)

@@ -9,6 +9,7 @@
 #define IOMMU_SIM_MODELS_CLI_SUPPORT_H
 
 #include <CLI/CLI.hpp>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,7 @@ struct ConfigArguments {
 void add_config_arguments(CLI::App &command, ConfigArguments &arguments);
 
 /// Reads it, with standard input for "-".
-LoadedConfig load(const ConfigArguments &arguments);
+LoadedConfig load(const ConfigArguments &arguments, ConfigUse use = ConfigUse::run);
 
 /// Where the trace of a configuration really is: a relative `trace.file` written in a file is relative to
 /// the folder of that configuration, one written on the command line (`--set trace...`, `on_command_line`)
@@ -45,6 +46,9 @@ std::string quoted(const std::string &text);
 
 /// "iommu-sim: text" on standard error; returns exit_bad_input.
 int bad_input(const std::string &text);
+
+/// The same for connections that no kernel can play (models/kernel.h).
+int bad_connections(const ConfigArguments &arguments, const std::invalid_argument &problem);
 
 /// Writes `text` to standard output. Returns `status`, or exit_bad_input with a message if it could not
 /// be written.

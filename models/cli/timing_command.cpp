@@ -16,6 +16,7 @@
 #include "models/config/profiles.h"
 #include "models/report/json_document.h"
 #include "models/report/result_json.h"
+#include "models/timing/request_table.h"
 #include "models/timing/runner.h"
 
 namespace iommu_sim
@@ -33,7 +34,7 @@ struct TimingOptions {
     ConfigArguments config;
     std::string kernel = "core";
     std::string filter;
-    std::string json_file;
+    std::string json_file, requests_file;
     uint64_t max_failures = 1; // records of a file shown in detail; 0 = all
     bool stale = false;
 };
@@ -83,7 +84,7 @@ nlohmann::ordered_json file_json(const FileResult &file)
         const OffItem &first = *record.comparison.first;
         nlohmann::ordered_json entry = {{"record", record.id},
                                         {"line", record.line},
-                                        {"requests", record.comparison.off_requests},
+                                        {"requests", record.comparison.off_requests()},
                                         {"first", first.name},
                                         {"differences", nlohmann::ordered_json::array()}};
         for (const Difference &difference : first.differences)
@@ -109,19 +110,19 @@ class Run
     {
         const LoadedConfig loaded = options_.config.path.empty()
                                         ? load_config_text(built_in_profile(default_profile), default_profile,
-                                                           options_.config.settings)
-                                        : load(options_.config);
+                                                           options_.config.settings, ConfigUse::records)
+                                        : load(options_.config, ConfigUse::records);
         if (!loaded.ok())
             return bad_input(loaded.messages());
-        for (const std::string &path : options_.files)
-            play(path, loaded.config);
+        // Before the work, which would be lost.
+        if (!options_.requests_file.empty() && !table_.open(options_.requests_file))
+            error(table_.error());
+        for (size_t i = 0; i < options_.files.size() && table_.error().empty(); i++)
+            play(options_.files[i], loaded.config);
         if (!bad_ && records_ == 0)
             error("no record matches --filter " + options_.filter);
-        if (!bad_ && !options_.json_file.empty()) {
-            const std::string problem = write_json_file(options_.json_file, summary(loaded.config));
-            if (!problem.empty())
-                error(problem);
-        }
+        if (!bad_)
+            write_files(loaded.config);
         if (bad_)
             return exit_bad_input;
         return print(std::to_string(exact_) + " exact, " + std::to_string(off_) + " off, max error " +
@@ -142,7 +143,11 @@ class Run
         options.kernel = options_.kernel == "systemc" ? KernelKind::systemc : KernelKind::core;
         options.filter = options_.filter;
         try {
-            const FileResult result = play_file(path, profile, options, nullptr);
+            const FileResult result =
+                play_file(path, profile, options, [&](const RecordResult &record, const FileResult &) {
+                    if (!options_.requests_file.empty() && !table_.add(path, record))
+                        throw std::runtime_error(table_.error());
+                });
             if (result.records == 0)
                 return; // the filter leaves nothing of this file
             show(result);
@@ -150,6 +155,17 @@ class Run
         } catch (const std::runtime_error &problem) {
             error(problem.what());
         }
+    }
+
+    void write_files(const SystemConfig &profile)
+    {
+        if (!options_.json_file.empty()) {
+            const std::string problem = write_json_file(options_.json_file, summary(profile));
+            if (!problem.empty())
+                return error(problem);
+        }
+        if (!options_.requests_file.empty() && !table_.commit())
+            error(table_.error());
     }
 
     void show(const FileResult &result)
@@ -205,6 +221,7 @@ class Run
     bool bad_ = false;
     uint64_t records_ = 0, exact_ = 0, off_ = 0, max_error_cycles_ = 0;
     std::vector<nlohmann::ordered_json> files_;
+    RequestTable table_; // of options_.requests_file
 };
 
 void add_options(CLI::App &command, TimingOptions &options)
@@ -222,6 +239,8 @@ void add_options(CLI::App &command, TimingOptions &options)
     command.add_option("--max-failures", options.max_failures, "Records of a file shown in detail (0 = all)")
         ->capture_default_str();
     command.add_option("--json", options.json_file, "Write a summary to this file");
+    command.add_option("--requests", options.requests_file,
+                       "Write a table of all requests, recorded beside simulated, to this file (CSV)");
     command.add_flag("--stale", options.stale,
                      "Print each request that used a translation after it was reported gone");
     command.footer("Example:\n  iommu-sim timing tests/data/rtl-timing/latency.jsonl.zst\n\n"

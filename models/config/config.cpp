@@ -12,15 +12,17 @@ namespace iommu_sim
 namespace
 {
 
-const SectionSchema &system_schema()
+const SectionSchema &system_schema(ConfigUse use = ConfigUse::run)
 {
-    static const std::shared_ptr<const SectionSchema> schema = make_system_schema();
-    return *schema;
+    static const std::shared_ptr<const SectionSchema> run = make_system_schema(ConfigUse::run);
+    static const std::shared_ptr<const SectionSchema> records = make_system_schema(ConfigUse::records);
+    return use == ConfigUse::run ? *run : *records;
 }
 
-LoadedConfig read_source(ConfigSource source, const std::vector<std::string> &settings, SourceTable &sources,
-                         DiagnosticList &diagnostics)
+LoadedConfig read_source(ConfigSource source, const std::vector<std::string> &settings, ConfigUse use,
+                         SourceTable &sources, DiagnosticList &diagnostics)
 {
+    const SectionSchema &schema = system_schema(use);
     LoadedConfig result;
     if (!source.root) {
         // The arguments are still checked for themselves, against an empty tree.
@@ -28,12 +30,12 @@ LoadedConfig read_source(ConfigSource source, const std::vector<std::string> &se
         source.root->kind = ValueNode::Kind::map;
     }
     for (const std::string &setting : settings)
-        apply_setting(setting, system_schema(), source.partial, *source.root, sources, diagnostics);
+        apply_setting(setting, schema, source.partial, *source.root, sources, diagnostics);
     GivenKeys given;
-    read_section(system_schema(), &result.config, *source.root, "", source.partial, given, diagnostics);
+    read_section(schema, &result.config, *source.root, "", source.partial, given, diagnostics);
     // Conflicts seen in half a configuration would mislead.
     if (!source.partial)
-        check_section(system_schema(), &result.config, "", given, diagnostics);
+        check_section(schema, &result.config, "", given, diagnostics);
     result.diagnostics = diagnostics.sorted();
     return result;
 }
@@ -80,21 +82,21 @@ std::string LoadedConfig::messages() const
     return result;
 }
 
-LoadedConfig load_config(const std::string &path, const std::vector<std::string> &settings)
+LoadedConfig load_config(const std::string &path, const std::vector<std::string> &settings, ConfigUse use)
 {
     SourceTable sources;
     DiagnosticList diagnostics(sources);
     ConfigSource source = read_config_source(path, sources, diagnostics);
-    return read_source(std::move(source), settings, sources, diagnostics);
+    return read_source(std::move(source), settings, use, sources, diagnostics);
 }
 
 LoadedConfig load_config_text(const std::string &text, const std::string &name,
-                              const std::vector<std::string> &settings)
+                              const std::vector<std::string> &settings, ConfigUse use)
 {
     SourceTable sources;
     DiagnosticList diagnostics(sources);
     ConfigSource source = read_config_text(text, name, sources, diagnostics);
-    return read_source(std::move(source), settings, sources, diagnostics);
+    return read_source(std::move(source), settings, use, sources, diagnostics);
 }
 
 LoadedConfig load_default_config(const std::vector<std::string> &settings)

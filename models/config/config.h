@@ -32,12 +32,14 @@ struct LoadedConfig {
     std::string messages() const;
 };
 
-/// Reads the file at `path` with its includes and lays `settings` ("key=value") over it, in order.
-LoadedConfig load_config(const std::string &path, const std::vector<std::string> &settings = {});
+/// Reads the file at `path` with its includes and lays `settings` ("key=value") over it, in order. `use` says
+/// which keys can be used: others are mistakes, not passed over.
+LoadedConfig load_config(const std::string &path, const std::vector<std::string> &settings = {},
+                         ConfigUse use = ConfigUse::run);
 
 /// The same for text in memory; `name` stands for the path in messages, includes are relative to it.
 LoadedConfig load_config_text(const std::string &text, const std::string &name,
-                              const std::vector<std::string> &settings = {});
+                              const std::vector<std::string> &settings = {}, ConfigUse use = ConfigUse::run);
 
 /// Defaults with `settings` laid over them; for commands whose --config is optional.
 LoadedConfig load_default_config(const std::vector<std::string> &settings = {});

@@ -66,6 +66,7 @@ template <class T> void add_cache_timing(Section<T> &s)
     s.integer("lookups_per_cycle", &T::lookups_per_cycle, {1, 64}, "look-ups/cycle", "Look-up ports.");
 }
 
+/// Of arbiters (core/arbiter.h); the front end's ports have a choice of their own.
 inline std::vector<Choice<Arbitration>> arbitrations()
 {
     return {{Arbitration::round_robin, "round_robin"},

@@ -25,6 +25,12 @@
 namespace iommu_sim
 {
 
+/// What is built from a configuration.
+enum class ConfigUse {
+    run,     ///< a system with devices and a driver
+    records, ///< the test bench of records (models/timing/rig.h), which has ports of its own
+};
+
 enum class Architecture { vtd, riscv };
 
 /// How the look-up stage reaches its caches (shared architecture, rule 3).

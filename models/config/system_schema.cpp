@@ -106,15 +106,16 @@ Section<FrontendSettings> frontend_section()
     s.integer("lookups_per_cycle", &FrontendSettings::lookups_per_cycle, {1, 64}, "requests/cycle",
               "Requests that may enter look-up in one cycle.");
     s.choice(
-        "arbitration", &FrontendSettings::arbitration, arbitrations(),
-        "Between ports: round_robin, fixed priority in port order (a port that never rests starves those "
-        "behind it), or a tree of two-way decisions (core/arbiter.h).");
+        "arbitration", &FrontendSettings::arbitration,
+        {{Arbitration::round_robin, "round_robin"}, {Arbitration::fixed, "fixed"}},
+        "Between ports: round_robin, or fixed priority in port order (a port that never rests starves those "
+        "behind it).");
     s.boolean("pcie_ordering", &FrontendSettings::pcie_ordering,
               "Apply the PCIe ordering rules to each port.");
     s.boolean(
         "serial", &FrontendSettings::serial,
-        "One request in service at a time, all look-ups in one cycle (core/stage.h); needs axi.beat_bytes "
-        "and wiring fused.");
+        "One request in service at a time, all look-ups in one cycle (core/stage.h), behind an AXI port "
+        "(timing command).");
     s.integer("latency_cycles", &FrontendSettings::latency_cycles, {0, latency_max}, "cycles",
               "From arrival at a port to arbitration.");
     return s;
@@ -220,7 +221,8 @@ Section<MemorySettings> memory_section()
     s.section("llc", &MemorySettings::llc, llc_section(),
               "Last-level cache used by table reads; entries are lines of 64 bytes.");
     s.section("channels", &MemorySettings::channels, memory_channel_section(),
-              "A port with channels for addresses, read data, write data and responses, as AXI has it.");
+              "A port with channels for addresses, read data, write data and responses, as AXI has it "
+              "(timing command).");
     return s;
 }
 
@@ -321,7 +323,7 @@ Section<QuirkSettings> quirks_section()
 
 } // namespace
 
-std::shared_ptr<const SectionSchema> make_system_schema()
+std::shared_ptr<const SectionSchema> make_system_schema(ConfigUse use)
 {
     using C = SystemConfig;
     Section<C> s;
@@ -333,7 +335,7 @@ std::shared_ptr<const SectionSchema> make_system_schema()
     s.section("vtd", &C::vtd, vtd_section(), "Intel VT-d; used when iommu.arch is vtd.");
     s.section("riscv", &C::riscv, riscv_section(), "RISC-V IOMMU; used when iommu.arch is riscv.");
     s.section("frontend", &C::frontend, frontend_section(), "Device ports and arbitration.");
-    s.section("axi", &C::axi, axi_section(), "AXI port in front of the IOMMU.");
+    s.section("axi", &C::axi, axi_section(), "AXI port in front of the IOMMU (timing command).");
     s.section(
         "hops", &C::hops, hops_section(),
         "Latency of each connection, for hardware that is described to the cycle. Those that take none must "
@@ -360,6 +362,8 @@ std::shared_ptr<const SectionSchema> make_system_schema()
     s.section("quirks", &C::quirks, quirks_section(), "Broken hardware, to see what it leads to.");
     s.section("report", &C::report, report_section(), "What is reported.");
     s.check(check_system);
+    s.check(check_timing);
+    s.check(use == ConfigUse::run ? check_run : check_records);
     return s.schema();
 }
 

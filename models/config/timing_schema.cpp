@@ -26,9 +26,9 @@ Section<HopsSettings> hops_section()
     using H = HopsSettings;
     Section<H> s;
     const Section<HopSettings> hop = hop_section();
-    s.section("devices", &H::devices, hop, "Device to AXI port.");
-    s.section("look_up", &H::look_up, hop, "AXI port to front end.");
-    s.section("target", &H::target, hop, "AXI port to the memory behind it.");
+    s.section("devices", &H::devices, hop, "Device to AXI port (timing command).");
+    s.section("look_up", &H::look_up, hop, "AXI port to front end (timing command).");
+    s.section("target", &H::target, hop, "AXI port to the memory behind it (timing command).");
     s.section("walks", &H::walks, hop, "Front end to walker.");
     s.section("tables", &H::tables, hop, "Walker to memory.");
     s.section("commands", &H::commands, hop, "Command queue to memory.");
@@ -50,8 +50,10 @@ Section<AxiSettings> axi_section()
               "Width of the data channels; 0 = there is no AXI port.");
     s.boolean("boundary_check", &AxiSettings::boundary_check,
               "Requests that cross a 4 KiB page are refused.");
-    s.choice("arbitration", &AxiSettings::arbitration, arbitrations(),
-             "Between responses of memory and those of refused requests.");
+    s.choice(
+        "arbitration", &AxiSettings::arbitration, arbitrations(),
+        "Between responses of memory and those of refused requests; tree: of two-way decisions by the bits "
+        "of one pointer (core/arbiter.h).");
     return s;
 }
 
@@ -96,7 +98,8 @@ Section<MemoryChannelSettings> memory_channel_section()
         "beat_bytes", &M::beat_bytes, {0, 64}, "bytes",
         "Width of the data channels of a port that walker, command queue and register unit share; 0 = each "
         "has a port of its own.");
-    s.choice("arbitration", &M::arbitration, arbitrations(), "Between the addresses of the units.");
+    s.choice("arbitration", &M::arbitration, arbitrations(),
+             "Between the addresses of the units, as axi.arbitration.");
     s.integer("positions", &M::positions, {1, most_positions}, "", "Inputs of the arbiters.");
     s.integer("page_walk", &M::page_walk, {0, most_positions - 1}, "", "Input of page walks.");
     s.integer("context_walk", &M::context_walk, {0, most_positions - 1}, "",
@@ -130,6 +133,9 @@ void add_serial_quirks(Section<QuirkSettings> &s)
     s.boolean("walks_when_answered", &QuirkSettings::walks_when_answered,
               "Serial look-up: look-ups of a request go on until its address has been handed over, and start "
               "walks; what those refuse is charged to whoever is in service when they end.");
+    s.boolean("address_at_handshake", &QuirkSettings::address_at_handshake,
+              "Serial look-up: the address handed over is what the look-ups of that cycle give: 0 if what "
+              "served the request has been invalidated meanwhile.");
     s.boolean("invalidation_drops_fill", &QuirkSettings::invalidation_drops_fill,
               "Serial look-up: an invalidation drops a fill of its cycle, whatever it covers.");
     s.boolean("live_context", &QuirkSettings::live_context,

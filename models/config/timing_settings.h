@@ -74,6 +74,7 @@ struct RecordQueueSettings {
 struct SerialQuirks {
     bool walks_on_edge = false;
     bool walks_when_answered = false;
+    bool address_at_handshake = false;
     bool invalidation_drops_fill = false;
     bool live_context = false;
     bool full_queue_loses_record = false;

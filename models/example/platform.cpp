@@ -6,8 +6,8 @@
 //                                              └──> fan-out <──┘ └──> all caches
 //   Reader    (SC_THREAD, b_transport) ──> device TLB ─┐
 //   Streamer  (nb_transport)           ────────────────┴─> front end ──> walker ──> Dram
-//   (simple_target_socket)
 //                                                             └───────────────────> Dram
+//   (Dram: simple_target_socket)
 //
 // The processor turns translation on; then the reader copies a buffer through its device TLB and the IOMMU,
 // and the streamer writes one, page by page, as a network card would. When the reader is done the processor

@@ -204,6 +204,7 @@ Json finding_json(const Finding &finding)
     json["completed"] = cycle_or_null(f.completed);
     json["reported"] = cycle_or_null(f.reported);
     json["invalidation"] = f.invalidation == 0 ? Json() : Json(f.invalidation);
+    json["covered"] = cycle_or_null(f.covered);
     return json;
 }
 

@@ -15,16 +15,6 @@ namespace iommu_sim
 namespace
 {
 
-// Memory ports, in the order in which the memory unit numbers its inputs.
-enum MemoryInput : uint32_t {
-    memory_dma,
-    memory_table,
-    memory_host,
-    memory_queue,
-    memory_registers,
-    memory_inputs
-};
-
 void require(bool good)
 {
     if (!good)
@@ -92,6 +82,7 @@ void ScenarioSystem::make_memory()
     watch.image = image;
     watch.iommus = 1;
     watch.iommu[0].arch = &arch->arch();
+    watch.iommu[0].leaf_attributes = arch->hardware_traits().leaf_attributes;
     tracker = iom_tracker_create(&watch);
     require(tracker != nullptr);
     iom_tracker_expect_driver(tracker);
@@ -212,7 +203,7 @@ void ScenarioSystem::make_iommu()
             streams.push_back(device.source_id);
     }
     iom_iommu_config config =
-        iommu_config(scenario_.system, arch->arch(), static_cast<uint32_t>(scenario_.system.devices.size()));
+        iommu_config(scenario_.system, *arch, static_cast<uint32_t>(scenario_.system.devices.size()));
     config.ats_devices = static_cast<uint32_t>(streams.size());
     config.ats_streams = streams.data();
     config.tracker = tracker;

@@ -57,6 +57,15 @@ class Item
     {
         return off_.differences.empty();
     }
+    /// What differs, in one line.
+    std::string why() const
+    {
+        std::string text;
+        for (const Difference &difference : off_.differences)
+            text += (text.empty() ? "" : "; ") + difference.what + ": expected " + difference.expected +
+                    ", got " + difference.got;
+        return text + (off_.more != 0 ? "; and " + std::to_string(off_.more) + " more" : "");
+    }
     /// Adds it to its count, and to the rest of the comparison.
     void finish(Count &count, Comparison &comparison)
     {
@@ -202,6 +211,11 @@ void compare_requests(const Record &record, const Observation &seen, Comparison 
     const std::vector<Reads> expected_reads = reads_of_requests(record), got_reads = reads_of_requests(seen);
     for (uint32_t i = 0; i < record.requests.size(); i++) {
         const Outcome &expected = record.requests[i].outcome, &got = seen.requests[i];
+        ComparedRequest &request = comparison.each_request.emplace_back();
+        request.recorded = expected;
+        request.simulated = got;
+        request.recorded_reads = expected_reads[i].size();
+        request.simulated_reads = got_reads[i].size();
         if (expected.presented == IOM_NEVER)
             continue;
         Item item("request " + std::to_string(i));
@@ -210,8 +224,8 @@ void compare_requests(const Record &record, const Observation &seen, Comparison 
         else if (got.done < record.cycles)
             item.text("result", "none by cycle " + std::to_string(record.cycles),
                       result_text(got) + " in " + cycle_text(got.done), got.done);
-        if (!item.exact())
-            comparison.off_requests.push_back(i);
+        request.verdict = item.exact() ? Verdict::exact : Verdict::off;
+        request.why = item.why();
         item.finish(comparison.requests, comparison);
     }
 }
@@ -386,6 +400,16 @@ std::vector<std::optional<uint32_t>> requests_in_service(const std::vector<Outco
         result.push_back(presented ? std::optional<uint32_t>(order[at]) : std::nullopt);
     }
     return result;
+}
+
+std::vector<uint32_t> Comparison::off_requests() const
+{
+    std::vector<uint32_t> indices;
+    for (size_t i = 0; i < each_request.size(); i++) {
+        if (each_request[i].verdict == Verdict::off)
+            indices.push_back(static_cast<uint32_t>(i));
+    }
+    return indices;
 }
 
 Comparison compare(const Record &record, const Observation &seen)

@@ -57,12 +57,24 @@ struct Count {
     }
 };
 
+/// Uncounted: never presented in the record.
+enum class Verdict { exact, off, uncounted };
+
+/// A request as the record has it and as the model did it.
+struct ComparedRequest {
+    Outcome recorded, simulated;
+    uint64_t recorded_reads = 0, simulated_reads = 0; ///< of memory, made for it
+    Verdict verdict = Verdict::uncounted;
+    std::string why; ///< off: its first few differences
+};
+
 struct Comparison {
     Count requests, commands, fault_records, operations;
-    uint64_t max_error_cycles = 0;      ///< of all cycles compared
-    std::optional<OffItem> first;       ///< the earliest
-    std::vector<uint32_t> off_requests; ///< indices, ascending
+    uint64_t max_error_cycles = 0;             ///< of all cycles compared
+    std::optional<OffItem> first;              ///< the earliest
+    std::vector<ComparedRequest> each_request; ///< as many as the record has
 
+    std::vector<uint32_t> off_requests() const; ///< indices, ascending
     uint64_t off() const
     {
         return requests.off + commands.off + fault_records.off + operations.off;

@@ -151,8 +151,11 @@ void Rig::make()
     connect();
     set_registers();
     ObserverConfig observed;
-    if (tracker_ != nullptr) // no driver is modelled: what a drained queue has carried out counts as reported
-        observed.drained = [this](iom_cycle now) { iom_tracker_completed(tracker_, now, iommu_.arch.iommu); };
+    // No driver is modelled: what a drained queue has carried out counts as reported.
+    observed.drained = [this](iom_cycle now) {
+        iom_tracker_completed(tracker_, now, iommu_.arch.iommu);
+        drained_.push_back(now);
+    };
     observed.arch = &iommu_.arch;
     observed.beat_bytes = config_.memory.channels.beat_bytes;
     observed.read_response_cycles = hop_of(config_, config_.hops.tables).back;
@@ -299,14 +302,24 @@ void Rig::set_registers()
 
 // ---- playing -------------------------------------------------------------------------------------------
 
+// A change that software never invalidated is its own fault, not that of the hardware; and a request that waited
+// for its turn when the queue was drained was there before.
+bool Rig::is_stale(const iom_finding &finding) const
+{
+    if (finding.kind != IOM_FINDING_HAZARD || !finding.has_request || finding.covered == IOM_NEVER)
+        return false;
+    const auto gone = std::lower_bound(drained_.begin(), drained_.end(), finding.covered);
+    const auto request = static_cast<uint32_t>(finding.request);
+    return gone != drained_.end() && *gone < iom_sequence_result_of(sequence_, request)->presented;
+}
+
 std::vector<uint32_t> Rig::stale_requests() const
 {
     std::vector<uint32_t> requests;
     for (size_t i = 0; tracker_ != nullptr && i < iom_tracker_finding_count(tracker_); i++) {
-        const iom_finding *finding = iom_tracker_finding(tracker_, i);
-        const bool hazard = finding->kind == IOM_FINDING_HAZARD || finding->kind == IOM_FINDING_LATE_EFFECT;
-        if (hazard && finding->has_request)
-            requests.push_back(static_cast<uint32_t>(finding->request));
+        const iom_finding &finding = *iom_tracker_finding(tracker_, i);
+        if (is_stale(finding))
+            requests.push_back(static_cast<uint32_t>(finding.request));
     }
     std::sort(requests.begin(), requests.end());
     requests.erase(std::unique(requests.begin(), requests.end()), requests.end());

@@ -40,7 +40,9 @@ SystemConfig config_of(const SystemConfig &profile, const Record &record);
 /// What a run brought.
 struct Playback {
     Observation seen;
-    std::vector<uint32_t> stale; ///< requests that used a translation after it was reported gone, ascending
+    /// Requests presented after a change, an invalidation covering it and a drained queue, that yet used what
+    /// was there before; ascending.
+    std::vector<uint32_t> stale;
 };
 
 class Rig
@@ -64,6 +66,7 @@ class Rig
     void set_registers();
     void write_register(uint32_t offset, unsigned bytes, uint64_t value);
     void connect_one(iom_port *requester, iom_port *responder, iom_hop hop, uint32_t depth);
+    bool is_stale(const iom_finding &finding) const;
     std::vector<uint32_t> stale_requests() const;
     void free_all();
 
@@ -81,6 +84,7 @@ class Rig
     Driver driver_;
     iom_sequence *sequence_ = nullptr;
     std::unique_ptr<Observer> observer_;
+    std::vector<iom_cycle> drained_; ///< cycles in which the command queue became empty
     std::unique_ptr<Kernel> kernel_;
 };
 

@@ -28,6 +28,50 @@ Count count_from(const nlohmann::json &json)
     return {json.at(0).get<uint64_t>(), json.at(1).get<uint64_t>()};
 }
 
+nlohmann::json to_json(const Outcome &outcome)
+{
+    return {outcome.presented,
+            outcome.accepted,
+            outcome.done,
+            outcome.responded,
+            outcome.result,
+            outcome.address,
+            outcome.cause ? nlohmann::json(*outcome.cause) : nlohmann::json()};
+}
+
+Outcome outcome_from(const nlohmann::json &json)
+{
+    Outcome outcome;
+    json.at(0).get_to(outcome.presented);
+    json.at(1).get_to(outcome.accepted);
+    json.at(2).get_to(outcome.done);
+    json.at(3).get_to(outcome.responded);
+    json.at(4).get_to(outcome.result);
+    json.at(5).get_to(outcome.address);
+    if (!json.at(6).is_null())
+        outcome.cause = json.at(6).get<uint32_t>();
+    return outcome;
+}
+
+nlohmann::json to_json(const ComparedRequest &request)
+{
+    return {to_json(request.recorded), to_json(request.simulated),
+            request.recorded_reads,    request.simulated_reads,
+            request.verdict,           request.why};
+}
+
+ComparedRequest request_from(const nlohmann::json &json)
+{
+    ComparedRequest request;
+    request.recorded = outcome_from(json.at(0));
+    request.simulated = outcome_from(json.at(1));
+    json.at(2).get_to(request.recorded_reads);
+    json.at(3).get_to(request.simulated_reads);
+    json.at(4).get_to(request.verdict);
+    json.at(5).get_to(request.why);
+    return request;
+}
+
 std::string to_text(const RecordResult &result)
 {
     const Comparison &comparison = result.comparison;
@@ -37,7 +81,8 @@ std::string to_text(const RecordResult &result)
     json["fault_records"] = to_json(comparison.fault_records);
     json["operations"] = to_json(comparison.operations);
     json["max_error_cycles"] = comparison.max_error_cycles;
-    json["off_requests"] = comparison.off_requests;
+    for (const ComparedRequest &request : comparison.each_request)
+        json["requests_compared"].push_back(to_json(request));
     json["stale"] = result.stale;
     if (comparison.first) {
         json["first"] = {{"name", comparison.first->name},
@@ -58,7 +103,8 @@ void from_text(const std::string &text, RecordResult *result)
     comparison.fault_records = count_from(json.at("fault_records"));
     comparison.operations = count_from(json.at("operations"));
     json.at("max_error_cycles").get_to(comparison.max_error_cycles);
-    json.at("off_requests").get_to(comparison.off_requests);
+    for (const nlohmann::json &request : json.value("requests_compared", nlohmann::json::array()))
+        comparison.each_request.push_back(request_from(request));
     json.at("stale").get_to(result->stale);
     if (!json.contains("first"))
         return;

@@ -103,10 +103,20 @@ FunctionalTarget::Progress FunctionalTarget::wait(const iom_queue_setup &setup, 
         tell(event);
         return Progress::stays;
     }
-    if (wait.drain_reads || wait.drain_writes)
-        drain_ = Drain{wait.drain_reads, wait.drain_writes};
-    if (wait.write_status)
-        memory_.store(wait.address, &wait.status, wait.status_bytes);
+    if (wait.drain_reads || wait.drain_writes) {
+        Drain drain = drain_.value_or(Drain{});
+        drain.reads |= wait.drain_reads;
+        drain.writes |= wait.drain_writes;
+        drain_ = drain;
+    }
+    if (wait.write_status && memory_.store(wait.address, &wait.status, wait.status_bytes) != IOM_ACCESS_OK &&
+        wait.holds_head) {
+        iom_queue_event event = {};
+        event.kind = IOM_QUEUE_ACCESS;
+        event.head = head_;
+        tell(event);
+        return Progress::stays;
+    }
     advance(setup);
     if (wait.interrupt) {
         iom_queue_event event = {};

@@ -83,10 +83,10 @@ void FunctionalTarget::translate(iom_xlate *x)
     count(*x);
 }
 
-// Requests alone; what walks do is not counted.
+// Requests alone, also those of registers; what walks do is not counted.
 void FunctionalTarget::count(const iom_xlate &x)
 {
-    if (ops().count == nullptr || view_.monitored == 0 || (x.flags & (IOM_REQ_DEBUG | IOM_REQ_PAGE)))
+    if (ops().count == nullptr || view_.monitored == 0 || (x.flags & IOM_REQ_PAGE))
         return;
     iom_event event = {};
     event.events = IOM_EVENT_UNTRANSLATED;

@@ -107,10 +107,16 @@ class System
     Effects collect();
 
     // Steps; a request's result and a register's value are the caller's to compare.
+    // Switching a queue on sets its tail to 0; no record is produced by that.
     void play(const RegisterWriteStep &step)
     {
+        const bool had_faults = is_on(Queue::fault), had_pages = is_on(Queue::page_request);
         target_.write_register(step.write.offset, step.write.bytes, step.write.value);
         target_.settle();
+        if (!had_faults && is_on(Queue::fault))
+            fault_tail_ = 0;
+        if (!had_pages && is_on(Queue::page_request))
+            page_tail_ = 0;
     }
     void play(const MemoryWriteStep &step)
     {
@@ -145,6 +151,11 @@ class System
     }
 
   private:
+    bool is_on(Queue queue) const
+    {
+        const uint32_t control = queue == Queue::fault ? IOM_RISCV_FQCSR : IOM_RISCV_PQCSR;
+        return iom_bits(target_.read_register(control, 4), 16, 16) != 0; // fqon, pqon
+    }
     uint32_t tags_of(uint32_t expected) const
     {
         uint32_t tags = 0;

@@ -11,22 +11,12 @@ namespace iommu_sim::verify::riscv
 namespace
 {
 
-constexpr unsigned word_bytes = 8;
-
-uint64_t read_word(uint64_t address, bool big_endian, Target &target)
-{
-    std::array<uint8_t, word_bytes> bytes = {};
-    target.read_memory(address, bytes.data(), bytes.size());
-    uint64_t value = 0;
-    for (unsigned i = 0; i < word_bytes; i++)
-        value |= uint64_t{bytes[big_endian ? word_bytes - 1 - i : i]} << (8 * i);
-    return value;
-}
+constexpr size_t word_bytes = 8;
 
 void write_word(uint64_t address, uint64_t value, bool big_endian, Target &target)
 {
     std::array<uint8_t, word_bytes> bytes = {};
-    for (unsigned i = 0; i < word_bytes; i++)
+    for (size_t i = 0; i < word_bytes; i++)
         bytes[big_endian ? word_bytes - 1 - i : i] = static_cast<uint8_t>(value >> (8 * i));
     target.write_memory(address, bytes.data(), bytes.size());
 }
@@ -67,31 +57,31 @@ QueuePlace locate(Queue queue, Target &target)
 FaultEntry read_fault(const QueuePlace &place, uint32_t index, Target &target)
 {
     const uint64_t at = place.address(index);
-    const uint64_t origin = read_word(at, place.big_endian, target);
+    const uint64_t origin = target.read_word(at, place.big_endian);
     FaultEntry entry;
     read_origin(origin, &entry);
     entry.cause = static_cast<uint32_t>(iom_bits(origin, 11, 0));
     entry.transaction = static_cast<uint32_t>(iom_bits(origin, 39, 34));
-    entry.iotval = read_word(at + 2 * word_bytes, place.big_endian, target);
-    entry.iotval2 = read_word(at + 3 * word_bytes, place.big_endian, target);
+    entry.iotval = target.read_word(at + 2 * word_bytes, place.big_endian);
+    entry.iotval2 = target.read_word(at + 3 * word_bytes, place.big_endian);
     return entry;
 }
 
 PageEntry read_page_request(const QueuePlace &place, uint32_t index, Target &target)
 {
     const uint64_t at = place.address(index);
-    const uint64_t origin = read_word(at, place.big_endian, target);
+    const uint64_t origin = target.read_word(at, place.big_endian);
     PageEntry entry;
     read_origin(origin, &entry);
     entry.exec = iom_bits(origin, 34, 34) != 0;
-    entry.payload = read_word(at + word_bytes, place.big_endian, target);
+    entry.payload = target.read_word(at + word_bytes, place.big_endian);
     return entry;
 }
 
 void store_command(const QueuePlace &place, const std::array<uint64_t, 2> &words, Target &target)
 {
     for (unsigned i = 0; i < words.size(); i++)
-        write_word(place.address(place.tail) + uint64_t{word_bytes} * i, words[i], place.big_endian, target);
+        write_word(place.address(place.tail) + word_bytes * i, words[i], place.big_endian, target);
 }
 
 void set_command_tail(uint32_t tail, Target &target)

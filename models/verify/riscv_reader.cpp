@@ -100,19 +100,6 @@ DeviceMessage parse_message(const Node &node)
     return message;
 }
 
-std::vector<MemoryWord> parse_words(const Node &list)
-{
-    std::vector<MemoryWord> words;
-    for (const Node &item : list.items()) {
-        const std::vector<Node> pair = item.tuple(2);
-        const MemoryWord word{pair[0].hexadecimal(), pair[1].hexadecimal()};
-        if (word.address % 8 != 0)
-            pair[0].fail("must be a multiple of 8");
-        words.push_back(word);
-    }
-    return words;
-}
-
 void parse_registers(const Node &node, Effects *effects)
 {
     node.each_field([&](const std::string &name, const Node &value) {
@@ -142,7 +129,7 @@ Effects parse_effects(const Node &node)
             effects.messages.push_back(parse_message(item));
     }
     if (node.has("mem"))
-        effects.memory = parse_words(node.at("mem"));
+        effects.memory = parse_memory_words(node.at("mem"));
     if (node.has("regs"))
         parse_registers(node.at("regs"), &effects);
     if (node.has("gos")) {
@@ -444,7 +431,7 @@ Vector parse_riscv_vector(const Node &node, Place &place)
     vector.config.mode = vector.family;
     vector.config.source = Source::spec;
     vector.config.riscv = parse_parameters(node);
-    vector.memory = parse_words(node.at("mem"));
+    vector.memory = parse_memory_words(node.at("mem"));
     vector.marks = parse_marks(node.at("mem_faults"));
     for (const Node &item : node.at("steps").items())
         vector.steps.push_back(parse_step(item));

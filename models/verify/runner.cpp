@@ -6,7 +6,6 @@
 #include <fnmatch.h>
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <utility>
 
@@ -18,16 +17,6 @@ namespace iommu_sim::verify
 
 namespace
 {
-
-uint64_t read_word(Target &target, uint64_t address)
-{
-    std::array<uint8_t, 8> bytes = {};
-    target.read_memory(address, bytes.data(), bytes.size());
-    uint64_t value = 0;
-    for (unsigned i = 0; i < 8; i++)
-        value |= uint64_t{bytes[i]} << (8 * i);
-    return value;
-}
 
 void write_image(Target &target, const MemoryImage &image)
 {
@@ -143,7 +132,7 @@ void Player::watch(const MemoryImage &image, bool only_known)
     for (uint64_t address = iom_align_down(image.address, 3); address < end; address += 8) {
         if (only_known && watched_.count(address) == 0)
             continue;
-        const uint64_t value = read_word(target_, address);
+        const uint64_t value = target_.read_word(address);
         watched_[address] = {value, value, 0};
     }
 }
@@ -152,7 +141,7 @@ void Player::watch(const MemoryImage &image, bool only_known)
 void Player::follow_watched(bool refused)
 {
     for (auto &[address, word] : watched_) {
-        const uint64_t value = read_word(target_, address);
+        const uint64_t value = target_.read_word(address);
         if (refused)
             word.refused |= value & ~word.last;
         word.last = value;
@@ -302,7 +291,7 @@ Differences Player::compare_memory()
     const bool emptied = mode_ == Mode::uncached && vector_.fin_fresh;
     UncachedWord uncached;
     if (reference_)
-        uncached = [this](uint64_t address) { return read_word(*reference_, address); };
+        uncached = [this](uint64_t address) { return reference_->read_word(address); };
     // A walk that begins at a stale entry sets flags in tables that are no longer reached.
     if (stale_)
         uncached = [](uint64_t) { return UINT64_MAX; };

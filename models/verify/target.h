@@ -8,6 +8,7 @@
 #ifndef IOM_MODELS_VERIFY_TARGET_H
 #define IOM_MODELS_VERIFY_TARGET_H
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -124,6 +125,16 @@ class Target
     /// the IOMMU. Bytes outside RAM are ignored and read as zero.
     virtual void write_memory(uint64_t address, const void *data, size_t bytes) = 0;
     virtual void read_memory(uint64_t address, void *data, size_t bytes) = 0;
+    /// Eight bytes as software reads them.
+    uint64_t read_word(uint64_t address, bool big_endian = false)
+    {
+        std::array<uint8_t, 8> bytes = {};
+        read_memory(address, bytes.data(), bytes.size());
+        uint64_t value = 0;
+        for (unsigned i = 0; i < bytes.size(); i++)
+            value |= uint64_t{bytes[big_endian ? bytes.size() - 1 - i : i]} << (8 * i);
+        return value;
+    }
 
     /// Register accesses, 4 or 8 bytes; a write returns when the register has taken it.
     virtual void write_register(uint32_t offset, unsigned bytes, uint64_t value) = 0;

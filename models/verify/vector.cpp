@@ -308,19 +308,6 @@ Step parse_step(const Node &node)
     node.at("op").fail("unknown operation '" + op + "' (known: dma, mem, reg, inv, cmd, bypass, vreq)");
 }
 
-std::vector<MemoryWord> parse_final_words(const Node &list)
-{
-    std::vector<MemoryWord> words;
-    for (const Node &item : list.items()) {
-        const std::vector<Node> pair = item.tuple(2);
-        const MemoryWord word{pair[0].hexadecimal(), pair[1].hexadecimal()};
-        if (word.address % 8 != 0)
-            pair[0].fail("must be a multiple of 8");
-        words.push_back(word);
-    }
-    return words;
-}
-
 Source parse_source(const Node &config)
 {
     if (!config.has("source"))
@@ -398,15 +385,28 @@ Vector parse_fields(const Node &node, Place &place)
     for (const Node &item : node.at("steps").items())
         vector.steps.push_back(parse_step(item));
     if (node.has("fin"))
-        vector.fin = parse_final_words(node.at("fin"));
+        vector.fin = parse_memory_words(node.at("fin"));
     if (node.has("finfresh"))
-        vector.fin_fresh = parse_final_words(node.at("finfresh"));
+        vector.fin_fresh = parse_memory_words(node.at("finfresh"));
     node.expect_only({"id", "arch", "qemu", "cfg", "mem", "fill", "regs", "steps", "fin", "finfresh"},
                      "vector");
     return vector;
 }
 
 } // namespace
+
+std::vector<MemoryWord> parse_memory_words(const Node &list)
+{
+    std::vector<MemoryWord> words;
+    for (const Node &item : list.items()) {
+        const std::vector<Node> pair = item.tuple(2);
+        const MemoryWord word{pair[0].hexadecimal(), pair[1].hexadecimal()};
+        if (word.address % 8 != 0)
+            pair[0].fail("must be a multiple of 8");
+        words.push_back(word);
+    }
+    return words;
+}
 
 AnyVector parse_any_vector(const std::string &text, const std::string &file, size_t line,
                            std::set<std::string> *notes)

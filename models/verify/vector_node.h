@@ -13,6 +13,9 @@ namespace iommu_sim::verify
 
 using json = nlohmann::json;
 
+/// [[address, value], ...]: aligned words of memory.
+std::vector<MemoryWord> parse_memory_words(const Node &list);
+
 namespace riscv
 {
 

@@ -3,8 +3,6 @@
 // Evidence from VT-d tables: see vtd_path.h.
 #include "models/verify/vtd_path.h"
 
-#include <array>
-
 #include "core/arch/vtd/vtd.h"
 
 namespace iommu_sim::verify
@@ -12,16 +10,6 @@ namespace iommu_sim::verify
 
 namespace
 {
-
-uint64_t word(Target &target, uint64_t address)
-{
-    std::array<uint8_t, 8> bytes = {};
-    target.read_memory(address, bytes.data(), bytes.size());
-    uint64_t value = 0;
-    for (unsigned i = 0; i < 8; i++)
-        value |= uint64_t{bytes[i]} << (8 * i);
-    return value;
-}
 
 uint64_t pointer(uint64_t entry)
 {
@@ -38,7 +26,7 @@ void descend(TablePath *path, uint64_t table, unsigned levels, uint64_t address,
 {
     for (unsigned level = levels; level > 0; level--) {
         const unsigned shift = 12 + 9 * (level - 1);
-        const uint64_t entry = word(target, table + 8 * iom_bits(address, shift + 8, shift));
+        const uint64_t entry = target.read_word(table + 8 * iom_bits(address, shift + 8, shift));
         path->entries.push_back(entry);
         const bool usable = path->first_stage ? present(entry) : (entry & 3) != 0;
         const bool page = (level == 2 || level == 3) && (entry & (1u << 7)) != 0;
@@ -56,9 +44,9 @@ unsigned levels_of(uint64_t width_field)
 
 std::optional<TablePath> legacy_path(uint64_t root, uint32_t source, uint64_t address, Target &target)
 {
-    const uint64_t root_entry = word(target, root + 16ull * iom_bits(source, 15, 8));
+    const uint64_t root_entry = target.read_word(root + 16ull * iom_bits(source, 15, 8));
     const uint64_t at = pointer(root_entry) + 16ull * iom_bits(source, 7, 0);
-    const uint64_t low = word(target, at), high = word(target, at + 8);
+    const uint64_t low = target.read_word(at), high = target.read_word(at + 8);
     if (!present(root_entry) || !present(low))
         return std::nullopt;
     constexpr uint64_t type_pass_through = 2;
@@ -73,7 +61,7 @@ std::optional<TablePath> legacy_path(uint64_t root, uint32_t source, uint64_t ad
 
 std::optional<TablePath> pasid_path(uint64_t entry_at, uint64_t address, Target &target)
 {
-    const uint64_t entry = word(target, entry_at), third = word(target, entry_at + 16);
+    const uint64_t entry = target.read_word(entry_at), third = target.read_word(entry_at + 16);
     if (!present(entry))
         return std::nullopt;
     enum { first = 1, second = 2, pass_through = 4 };
@@ -100,13 +88,13 @@ std::optional<TablePath> scalable_path(uint64_t root, uint32_t source, uint64_t 
 {
     // A root entry has one half for each half of the 256 functions of a bus.
     const uint64_t half = iom_bits(source, 7, 7);
-    const uint64_t root_entry = word(target, root + 16ull * iom_bits(source, 15, 8) + 8 * half);
+    const uint64_t root_entry = target.read_word(root + 16ull * iom_bits(source, 15, 8) + 8 * half);
     const uint64_t context_at = pointer(root_entry) + 32ull * iom_bits(source, 6, 0);
-    const uint64_t context = word(target, context_at);
-    const uint64_t pasid = iom_bits(word(target, context_at + 8), 19, 0);
+    const uint64_t context = target.read_word(context_at);
+    const uint64_t pasid = iom_bits(target.read_word(context_at + 8), 19, 0);
     if (!present(root_entry) || !present(context))
         return std::nullopt;
-    const uint64_t directory_entry = word(target, pointer(context) + 8 * (pasid >> 6));
+    const uint64_t directory_entry = target.read_word(pointer(context) + 8 * (pasid >> 6));
     if (!present(directory_entry))
         return std::nullopt;
     return pasid_path(pointer(directory_entry) + 64 * (pasid & 63), address, target);

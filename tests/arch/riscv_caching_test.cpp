@@ -4,6 +4,8 @@
 // unbounded size serve every request as a walk would, shared or not; tags; entries that are not to be cached.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/rng.h"
 #include "tests/arch/support/riscv_tables.h"
 
@@ -201,12 +203,12 @@ struct System {
 };
 
 // An entry may be older than a dirty flag that has been set since: it grants reading only, and who asks to
-// write walks.
+// write walks. A device is told of write permission whether it asks for it or not.
 bool same(const iom_xlate &a, const iom_xlate &b)
 {
     const unsigned writing = IOM_PERM_WRITE | IOM_PERM_PRIV_WRITE;
     unsigned compared = IOM_PERM_ALL;
-    if (!(a.flags & IOM_REQ_WRITE))
+    if (!(a.flags & (IOM_REQ_WRITE | IOM_REQ_TRANSLATE)))
         compared &= ~writing;
     if (a.outcome != b.outcome)
         return false;
@@ -409,6 +411,58 @@ TEST(RiscvCaching, a_clean_page_does_not_serve_writes)
     EXPECT_EQ(caches.hits, before + 1); // the device context only
     (void)caches.translate({0x4000'0000, IOM_REQ_WRITE});
     EXPECT_EQ(caches.hits, before + 3);
+}
+
+// Two addresses of the guest lead to one page of the second stage. A write through one of them sets the dirty
+// flag, and no software is asked to invalidate what is known of the other.
+TEST(RiscvCaching, answers_know_of_dirty_flags_set_by_others)
+{
+    Machine machine;
+    Table first = machine.table(sv39);
+    Table second = machine.table(sv39, false, true);
+    machine.identity(second, first.root);
+    machine.map(first, 0x4000'0000, entry(guest_page, open_page), 1, &second);
+    machine.map(first, 0x4000'1000, entry(guest_page, open_page), 1, &second);
+    machine.map(second, guest_page, entry(0x1'0000'0000, open_page & ~uint64_t{D}));
+    DeviceContext context;
+    context.tc = tc_v | tc_en_ats | tc_gade;
+    context.fsc = first.pointer();
+    context.iohgatp = in_guest(second, gscid);
+    machine.device(context);
+    Caches caches(machine);
+    EXPECT_EQ(caches.translate({0x4000'0000, IOM_REQ_TRANSLATE}).leaf.permissions, unsigned{IOM_PERM_READ});
+    EXPECT_EQ(machine.updates, 0u);
+    EXPECT_EQ(caches.translate({0x4000'1000, IOM_REQ_WRITE}).outcome, IOM_OUTCOME_ADDRESS);
+    EXPECT_EQ(caches.translate({0x4000'0000, IOM_REQ_TRANSLATE}).leaf.permissions,
+              unsigned{IOM_PERM_READ | IOM_PERM_WRITE});
+    unsigned before = caches.hits;
+    (void)caches.translate({0x4000'0000, IOM_REQ_TRANSLATE});
+    EXPECT_EQ(caches.hits, before + 2);
+}
+
+// Ordinary pages of a device without tables but for those of interrupt files follow from its context alone:
+// when that is invalidated, nothing of them may be left.
+TEST(RiscvCaching, what_the_device_context_alone_says_is_not_cached)
+{
+    Machine machine;
+    DeviceContext context;
+    uint64_t table = machine.pages();
+    machine.put(table, entry(0x7000, V | 3 << 1));
+    context.msiptp = pointer(1, table);
+    context.msi_pattern = guest_page >> 12;
+    machine.device(context);
+    Caches caches(machine);
+    EXPECT_EQ(caches.translate({guest_page + 0x1000}).leaf.output, guest_page + 0x1000);
+    EXPECT_FALSE(caches.filled);
+    EXPECT_EQ(caches.translate({guest_page}).leaf.output, 0x7000u);
+    EXPECT_TRUE(caches.filled);
+    // The file moves, and IODIR.INVAL_DDT tells of it.
+    context.msi_pattern = (guest_page + 0x1000) >> 12;
+    machine.device(context);
+    auto is_context = [](const Cached &cached) { return cached.what == IOM_LOOKUP_CONTEXT; };
+    caches.entries.erase(std::remove_if(caches.entries.begin(), caches.entries.end(), is_context),
+                         caches.entries.end());
+    EXPECT_EQ(caches.translate({guest_page + 0x1000}).leaf.output, 0x7000u);
 }
 
 } // namespace

@@ -200,6 +200,24 @@ TEST(RiscvInterrupts, a_masked_vector_keeps_its_message_until_it_is_unmasked)
     expect_message(registers, 2);
 }
 
+TEST(RiscvInterrupts, messages_leave_in_the_order_in_which_they_became_due)
+{
+    Registers registers;
+    open(registers);
+    registers.write(760, 8, 0x4312); // commands 2, faults 1
+    for (uint32_t vector : {1u, 2u})
+        registers.write(780 + 16 * vector, 4, 1);
+    registers.queue_event(IOM_QUEUE_INVALID);
+    make_record(registers);
+    for (uint32_t vector : {1u, 2u})
+        registers.write(780 + 16 * vector, 4, 0);
+    auto first = registers.next_store();
+    ASSERT_TRUE(first);
+    EXPECT_EQ(first->address, 0x10200u);
+    registers.store_done(*first);
+    expect_message(registers, 1);
+}
+
 TEST(RiscvInterrupts, sources_of_one_vector)
 {
     Registers registers;
@@ -210,6 +228,37 @@ TEST(RiscvInterrupts, sources_of_one_vector)
     make_record(registers);
     EXPECT_EQ(registers.read(84, 4), cip | fip);
     expect_message(registers, 5); // each pending bit wants its message
+}
+
+// "An interrupt message is generated when an interrupt-pending bit transitions from 0 to 1": two bits, two
+// messages, also when they go through the same vector at once.
+TEST(RiscvInterrupts, bits_that_are_set_at_once_have_a_message_each)
+{
+    Registers registers;
+    open(registers);
+    registers.write(760, 8, 0x5555);
+    registers.queue_event(IOM_QUEUE_INVALID);
+    expect_message(registers, 5);
+    make_record(registers);
+    expect_message(registers, 5);
+    make_record(registers);
+    registers.write(48, 4, 3); // full
+    registers.record(fault());
+    registers.write(84, 4, cip | fip); // both conditions hold
+    EXPECT_EQ(registers.read(84, 4), cip | fip);
+    for (int message = 0; message < 2; message++) {
+        auto store = registers.next_store();
+        ASSERT_TRUE(store) << message;
+        EXPECT_EQ(store->address, 0x10500u);
+        registers.store_done(*store);
+    }
+    EXPECT_FALSE(registers.next_store());
+    // Those of a masked vector are one when it is unmasked.
+    registers.write(780 + 16 * 5, 4, 1);
+    registers.write(84, 4, cip | fip);
+    EXPECT_FALSE(registers.next_store());
+    registers.write(780 + 16 * 5, 4, 0);
+    expect_message(registers, 5);
 }
 
 TEST(RiscvInterrupts, messages_have_the_byte_order_of_the_structures)

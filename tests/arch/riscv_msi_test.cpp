@@ -75,6 +75,24 @@ TEST(RiscvMsi, only_bits_of_guest_addresses_are_compared)
     EXPECT_EQ(files.machine.translate(pattern << 12 | bit(40)).leaf.output, pattern << 12 | bit(40));
 }
 
+// Pattern and mask have 52 bits, and those above the widest guest address count for nothing.
+TEST(RiscvMsi, pattern_and_mask_are_as_wide_as_guest_addresses)
+{
+    iom_riscv_config config = full_config();
+    config.capabilities &= ~range(19, 18);
+    Files files(config);
+    files.put(0, entry(0x7000, basic));
+    files.context.msi_pattern |= bit(41 - 12);
+    files.machine.device(files.context);
+    EXPECT_EQ(files.machine.translate(pattern << 12).leaf.output, 0x7000u);
+    files.context.msi_mask |= bit(45 - 12);
+    files.machine.device(files.context);
+    EXPECT_EQ(files.machine.translate(pattern << 12 | bit(45)).leaf.output, 0x7000u);
+    files.context.msi_pattern ^= bit(40 - 12);
+    files.machine.device(files.context);
+    EXPECT_EQ(files.machine.translate(pattern << 12).leaf.output, pattern << 12);
+}
+
 TEST(RiscvMsi, entries_that_cannot_be_used)
 {
     Files files;

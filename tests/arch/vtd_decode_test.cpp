@@ -7,7 +7,7 @@
 
 #include <vector>
 
-#include "tests/arch/support/vtd_fixture.h"
+#include "tests/arch/support/vtd_unit_test.h"
 
 namespace
 {
@@ -22,7 +22,7 @@ constexpr uint64_t range(unsigned high, unsigned low)
     return (high == 63 ? ~uint64_t{0} : bit(high + 1) - 1) & ~(bit(low) - 1);
 }
 
-class VtdDecode : public ::testing::Test
+class VtdDecode : public VtdUnitTest
 {
   protected:
     void SetUp() override
@@ -31,16 +31,9 @@ class VtdDecode : public ::testing::Test
         features.interrupt_remapping = true;
         open(features);
     }
-    void TearDown() override
-    {
-        vtd_fixture_close(&fixture);
-    }
-
     void open(const iom_vtd_features &features)
     {
-        if (fixture.memory != nullptr)
-            vtd_fixture_close(&fixture);
-        vtd_fixture_open(&fixture, &features);
+        VtdUnitTest::open(features);
         fixture.arch.iommu = 3;
     }
 
@@ -60,8 +53,6 @@ class VtdDecode : public ::testing::Test
         tag.iommu = 3;
         return iom_invalidation_covers(&command.invalidation, target, &tag);
     }
-
-    vtd_fixture fixture{};
 };
 
 iom_tag context_tag(uint32_t source, uint32_t domain, bool scalable)

@@ -4,7 +4,7 @@
 // by a new root pointer; which entries, which granularity is reported, and when the command bit falls.
 #include <gtest/gtest.h>
 
-#include "tests/arch/support/vtd_fixture.h"
+#include "tests/arch/support/vtd_unit_test.h"
 
 namespace
 {
@@ -14,23 +14,12 @@ constexpr uint32_t SRTP = 1u << 30, TE = 1u << 31;
 constexpr uint32_t INVALIDATE = 1u << IOM_ACTION_INVALIDATE, VIEW = 1u << IOM_ACTION_UPDATE_VIEW;
 constexpr uint64_t START = uint64_t{1} << 63;
 
-class VtdInvalidateRegisters : public ::testing::Test
+class VtdInvalidateRegisters : public VtdUnitTest
 {
   protected:
     void SetUp() override
     {
         open(vtd_all_features());
-    }
-    void TearDown() override
-    {
-        vtd_fixture_close(&fixture);
-    }
-
-    void open(const iom_vtd_features &features)
-    {
-        if (fixture.memory != nullptr)
-            vtd_fixture_close(&fixture);
-        vtd_fixture_open(&fixture, &features);
     }
     uint32_t write(uint32_t offset, uint64_t value, unsigned bytes = 8)
     {
@@ -53,7 +42,6 @@ class VtdInvalidateRegisters : public ::testing::Test
         return iom_invalidation_covers(&invalidation, target, &tag);
     }
 
-    vtd_fixture fixture{};
     iom_invalidation invalidation{};
 };
 

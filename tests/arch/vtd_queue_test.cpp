@@ -4,7 +4,7 @@
 // about the queue, errors and how software goes on after them, completion events.
 #include <gtest/gtest.h>
 
-#include "tests/arch/support/vtd_fixture.h"
+#include "tests/arch/support/vtd_unit_test.h"
 
 namespace
 {
@@ -16,17 +16,12 @@ constexpr uint32_t IQE = 0x10, ICE = 0x20, ITE = 0x40;
 constexpr uint32_t IM = 1u << 31, IP = 1u << 30;
 constexpr uint32_t DOORBELL = 1u << IOM_ACTION_DOORBELL;
 
-class VtdQueue : public ::testing::Test
+class VtdQueue : public VtdUnitTest
 {
   protected:
     void SetUp() override
     {
-        iom_vtd_features features = vtd_all_features();
-        vtd_fixture_open(&fixture, &features);
-    }
-    void TearDown() override
-    {
-        vtd_fixture_close(&fixture);
+        open(vtd_all_features());
     }
 
     uint32_t write(uint32_t offset, uint64_t value, unsigned bytes = 4)
@@ -69,8 +64,6 @@ class VtdQueue : public ::testing::Test
         what.stream = stream;
         return iom_vtd_ops.queue_event(&fixture.arch, fixture.state, &what);
     }
-
-    vtd_fixture fixture{};
 };
 
 TEST_F(VtdQueue, setup_follows_the_registers)

@@ -14,6 +14,7 @@
 #include "core/arch/vtd/vtd_tables.h"
 #include "core/memory_image.h"
 #include "core/rng.h"
+#include "tests/arch/support/table_host.h"
 #include "tests/arch/support/vtd_fixture.h"
 
 namespace
@@ -21,8 +22,8 @@ namespace
 
 constexpr uint64_t ram_end = uint64_t{1} << 32;
 
-// Host of a builder: memory for tables, stores applied at once or collected.
-class Host
+// A builder with its host and the hardware that walks its tables.
+class Host : public tables_test::TableHost
 {
   public:
     explicit Host(const iom_vtd_software_settings &settings)
@@ -31,7 +32,7 @@ class Host
         vtd_fixture_open(&fixture_, &features);
         EXPECT_TRUE(iom_memory_image_add_range(fixture_.memory, VTD_RAM_END, ram_end - 1));
         const iom_software_config config = {&fixture_.arch, &settings};
-        const iom_software_host host = {this, take, store, retire};
+        const iom_software_host host = tables_in(fixture_.memory);
         software_ = iom_vtd_software_ops.create(&config, &host, nullptr);
         EXPECT_NE(software_, nullptr);
     }
@@ -70,72 +71,14 @@ class Host
 
     iom_xlate translate(uint64_t address, unsigned flags, uint32_t source, uint32_t pasid)
     {
-        iom_xlate x = {};
-        x.address = address;
-        x.source = source;
-        x.flags = static_cast<uint16_t>(flags);
-        if (pasid != IOM_NO_PASID) {
-            x.pasid = pasid;
-            x.flags |= IOM_REQ_PASID;
-        }
+        iom_xlate x = tables_test::make_request(address, flags, source, pasid);
         iom_translate_pure(&fixture_.arch, &fixture_.view, iom_memory_image_read_fn, fixture_.memory, &x);
         return x;
     }
 
-    // While held, stores are collected instead of applied.
-    bool hold = false;
-    std::vector<iom_store> held;
-    std::vector<uint64_t> retired;
-    std::vector<uint64_t> reusable;
-    uint64_t tables_left = UINT64_MAX;
-    std::map<uint64_t, unsigned> taken; // address, size_log2
-
-    void apply(const iom_store &s)
-    {
-        EXPECT_EQ(s.bytes, 8);
-        EXPECT_TRUE(iom_memory_image_write(fixture_.memory, s.address, &s.value, s.bytes));
-    }
-
   private:
-    static bool take(void *context, unsigned size_log2, uint64_t *address)
-    {
-        auto *self = static_cast<Host *>(context);
-        if (self->tables_left == 0)
-            return false;
-        self->tables_left--;
-        if (size_log2 == 12 && !self->reusable.empty()) {
-            *address = self->reusable.back();
-            self->reusable.pop_back();
-            return true;
-        }
-        self->next_ = (self->next_ + (uint64_t{1} << size_log2) - 1) >> size_log2 << size_log2;
-        *address = self->next_;
-        self->next_ += uint64_t{1} << size_log2;
-        self->taken[*address] = size_log2;
-        return true;
-    }
-    static bool store(void *context, const iom_store *s)
-    {
-        auto *self = static_cast<Host *>(context);
-        // Every store goes into a table that was handed out.
-        auto it = self->taken.upper_bound(s->address);
-        EXPECT_NE(it, self->taken.begin());
-        --it;
-        EXPECT_LE(s->address + 8, it->first + (uint64_t{1} << it->second));
-        if (self->hold)
-            self->held.push_back(*s);
-        else
-            self->apply(*s);
-        return true;
-    }
-    static void retire(void *context, uint64_t address)
-    {
-        static_cast<Host *>(context)->retired.push_back(address);
-    }
-
     vtd_fixture fixture_ = {};
     iom_software *software_ = nullptr;
-    uint64_t next_ = 0x100000;
 };
 
 struct Page {

@@ -3,9 +3,10 @@
 # Generated documents are up to date, and the statistics document has every statistic that a result
 # file can have.
 import re
+import subprocess
 import unittest
 
-from support import CONFIGS, ROOT, ProgramTest
+from support import CONFIGS, PROGRAM, ROOT, ProgramTest
 
 
 class Docs(ProgramTest):
@@ -21,6 +22,17 @@ class Docs(ProgramTest):
         report = self.good("run", "configs/nvme-linux-trace.yaml", cwd=ROOT)
         indented = "".join("    " + line if line.strip() else line for line in report.splitlines(keepends=True))
         self.assertEqual(shown, indented, "run: scripts/update-docs.sh")
+
+    def test_results_of_timing_are_what_the_program_gives(self):
+        plot = self.folder / "timing.svg"
+        done = subprocess.run([ROOT / "scripts/timing-results.sh", PROGRAM, "--quick", "--plot", plot],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        text = (ROOT / "docs/timing.md").read_text()
+        shown = text.split("<!-- timing -->\n\n")[1].split("\n<!-- end of timing -->")[0]
+        self.assertEqual(shown, done.stdout, "run: scripts/update-docs.sh")
+        self.assertTrue(plot.read_bytes() == (ROOT / "docs/timing.svg").read_bytes(),
+                        "docs/timing.svg is out of date; run: scripts/update-docs.sh")
 
     def test_every_statistic_is_documented(self):
         documented = {}

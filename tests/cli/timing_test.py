@@ -2,7 +2,9 @@
 #
 # `iommu-sim timing` on the records in tests/data/rtl-timing: the program must do in each cycle what the hardware
 # did, and find out when it does not.
+import csv
 import json
+import os
 import re
 import subprocess
 import unittest
@@ -11,8 +13,8 @@ from support import ROOT, ProgramTest
 
 DATA = ROOT / "tests/data/rtl-timing"
 CLOSING = re.compile(r"^(\d+) exact, (\d+) off, max error (\d+) cycles$")
-# Every request of these is to be exact; of the others those that no deviation marked [bug] has touched.
-EXACT = ["latency", "throughput", "replacement", "cmdqueue", "faults", "random_plain", "random_inval"]
+NAMES = ["latency", "throughput", "replacement", "cmdqueue", "faults", "random_plain", "random_inval", "races", "stale",
+         "random_async"]
 
 
 def path_of(name):
@@ -44,7 +46,7 @@ class Timing(ProgramTest):
         return next(record for record in records("throughput") if record["id"] == "tput/R/sink1")
 
     def test_files_are_exact(self):
-        for name in EXACT:
+        for name in NAMES:
             with self.subTest(file=name):
                 done = self.call("timing", path_of(name))
                 self.assertEqual(done.returncode, 0, done.stdout[-2000:])
@@ -57,6 +59,30 @@ class Timing(ProgramTest):
             self.assertIn(done.returncode, (0, 1))
             counts = json.loads((self.folder / "out.json").read_text())["files"][0]["requests"]
             self.assertEqual(sum(counts.values()), sum(presented(record) for record in records(name)))
+
+    def test_json_counts_each_kind(self):
+        """Of the record: commands are reads of the command queue, fault records writes beside it, operations those of
+        the list and doorbells."""
+        chosen = records("cmdqueue")[:4] + records("faults")[:40] + records("throughput")[:2]
+        for record in chosen:
+            self.assertIsNone(record["hang"])
+        self.good("timing", "--json", self.folder / "out.json", self.write_records("mixed.jsonl", chosen))
+        document = json.loads((self.folder / "out.json").read_text())
+        file = document["files"][0]
+
+        def rows(kind, test):
+            return sum(1 for record in chosen for row in record[kind] if test(row))
+
+        self.assertEqual(file["records"], {"exact": len(chosen), "off": 0})
+        self.assertEqual(file["commands"], {"exact": rows("mem_reads", lambda row: row[4] == "cq"), "off": 0})
+        self.assertEqual(file["fault_records"],
+                         {"exact": rows("mem_writes", lambda row: row[0] == "aw" and row[2] == "fq"), "off": 0})
+        self.assertEqual(file["operations"],
+                         {"exact": rows("ops", lambda row: row[8] >= 0) + rows("events", lambda row: row[1] == "cqt"),
+                          "off": 0})
+        for kind in ("commands", "fault_records", "operations"):
+            self.assertGreater(file[kind]["exact"], 0)
+        self.assertEqual((file["max_error_cycles"], document["max_error_cycles"], document["off"]), (0, 0, 0))
 
     def test_an_exact_record(self):
         record = self.simple()
@@ -119,25 +145,97 @@ class Timing(ProgramTest):
         self.assertIn(core.returncode, (0, 1), core.stderr)
         self.assertEqual((systemc.returncode, systemc.stdout), (core.returncode, core.stdout), systemc.stderr)
 
-    def test_what_is_left_has_been_touched_by_bugs(self):
-        # races: an invalidation of the device context during a walk of its process directory, or in the cycle in
-        # which both walkers ask for memory. random_async: a hit whose entry goes in the cycle of its look-up.
-        for name, left in (("races", 8), ("random_async", 2)):
-            with self.subTest(file=name):
-                exact, _, _ = self.closing(self.call("timing", path_of(name)).stdout)
-                self.assertGreaterEqual(exact, sum(presented(record) for record in records(name)) - left)
+    def table(self, *arguments):
+        """The table of requests, and the exit status."""
+        path = self.folder / "requests.csv"
+        done = self.call("timing", "--requests", path, *arguments)
+        self.assertEqual(done.stderr, "")
+        with open(path, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file)), done.returncode
 
-    def test_stale_files_are_exact(self):
-        out = self.good("timing", path_of("stale"))
-        self.assertEqual(self.closing(out)[1:], (0, 0))
+    def test_table_of_requests_says_what_was_recorded(self):
+        chosen = records("throughput")[:3] + [record for name in ("cmdqueue", "faults") for record in records(name)
+                                              if record["hang"] or "boundary" in record["id"]]
+        path = self.write_records("a, b.jsonl", chosen)
+        rows, status = self.table(path)
+        self.assertEqual(status, 0)
+        expected = []
+        for record in chosen:
+            for index, row in enumerate(record["requests"]):
+                request = dict(zip(record["request_fields"], row))
+                result = {"pa": "address"}.get(request["result"], request["result"])
+                fields = {"file": path, "record": record["id"], "request": str(index), "recorded_result": result,
+                          "recorded_address": request["pa"] or "",
+                          "recorded_cause": str(request["cause"]) if request["cause"] and result == "fault" else "",
+                          "verdict": "exact" if request["presented"] >= 0 else "uncounted", "why": ""}
+                for cycle in ("presented", "accepted", "done"):
+                    fields[f"recorded_{cycle}"] = str(request[cycle]) if request[cycle] >= 0 else ""
+                fields["recorded_reads"] = str(sum(1 for read in record["mem_reads"]
+                                                   if read[8] == index and read[4] != "cq"))
+                expected.append(fields)
+        self.assertEqual([{key: row[key] for key in expected[0]} for row in rows], expected)
+        self.assertIn("uncounted", {row["verdict"] for row in rows})
+        self.assertEqual({"address", "fault", "none"}, {row["recorded_result"] for row in rows})
+        for row in rows:
+            if row["recorded_result"] in ("address", "fault"):
+                for column in ("presented", "accepted", "done", "result", "address", "cause", "reads"):
+                    self.assertEqual(row[f"simulated_{column}"], row[f"recorded_{column}"], row)
 
-    def test_stale_uses_are_those_known(self):
-        def stale(*more):
-            out = self.call("timing", "--stale", *more, path_of("stale")).stdout
-            return {line.split()[1] for line in out.splitlines() if line.startswith("stale ")}
+    def test_table_of_requests_says_why(self):
+        record = self.simple()
+        columns = record["request_fields"]
+        record["id"] = 'with "quotes", and commas'
+        late = record["requests"][5]
+        late[columns.index("done")] += 3
+        elsewhere = record["requests"][7]
+        elsewhere[columns.index("pa")] = "0x1234000"
+        rows, status = self.table(self.write_records("off.jsonl", [record]))
+        self.assertEqual(status, 1)
+        self.assertEqual({row["record"] for row in rows}, {record["id"]})
+        self.assertEqual([int(row["request"]) for row in rows if row["verdict"] == "off"], [5, 7])
+        done = late[columns.index("done")]
+        self.assertEqual(rows[5]["why"], f"done: expected {done}, got {done - 3}")
+        self.assertEqual((rows[5]["recorded_done"], rows[5]["simulated_done"]), (str(done), str(done - 3)))
+        self.assertEqual(rows[7]["why"],
+                         f"result: expected address 0x1234000, got address {rows[7]['simulated_address']}")
+        self.assertEqual({row["why"] for row in rows if row["verdict"] == "exact"}, {""})
 
-        self.assertEqual(stale(), set((DATA / "stale_ids.txt").read_text().split()))
-        self.assertEqual(stale("--set", "quirks.squash_walks=true"), set())
+    def test_table_of_requests_has_the_records_played(self):
+        rows, _ = self.table("--filter", "tput/R/sink*", path_of("throughput"), path_of("faults"))
+        wanted = [record for record in records("throughput") if record["id"].startswith("tput/R/sink")]
+        self.assertEqual([(row["record"], int(row["request"])) for row in rows],
+                         [(record["id"], i) for record in wanted for i in range(len(record["requests"]))])
+
+    def test_table_of_requests_is_the_same_with_both_kernels(self):
+        off = self.simple()
+        off["requests"][5][off["request_fields"].index("done")] += 1
+        chosen = self.write_records("mixed.jsonl", records("faults")[:6] + [off] + [
+            record for record in records("cmdqueue") if record["hang"]])
+        tables = [self.table("--kernel", kernel, chosen) for kernel in ("core", "systemc")]
+        self.assertEqual(tables[1], tables[0])
+        self.assertEqual({row["verdict"] for row in tables[0][0]}, {"exact", "off", "uncounted"})
+
+    def test_outputs_appear_whole_or_not_at_all(self):
+        record = self.write_records("one.jsonl", [self.simple()])
+        broken = self.write("broken.jsonl", json.dumps(self.simple()) + "\nhello\n")
+        for option in ("--json", "--requests"):
+            for out, words in ((self.folder, "directory"), (self.folder / "none" / "x", "No such file"),
+                               ("/dev/full", "No space left on device")):
+                done = self.call("timing", option, out, record)
+                self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+                self.assertIn(f"timing: {out}: ", done.stderr)
+                self.assertIn(words, done.stderr)
+                self.assertNotRegex(done.stdout, "(?m)" + CLOSING.pattern)
+            old = self.write("old", "as it was")
+            for arguments in ([broken], [record, self.folder / "none.jsonl"], ["--filter", "nothing", record]):
+                self.assertEqual(self.call("timing", option, old, *arguments).returncode, 2)
+                with open(old, encoding="utf-8") as file:
+                    self.assertEqual(file.read(), "as it was")
+            os.remove(old)
+        self.assertEqual(self.files(), ["broken.jsonl", "one.jsonl"])
+
+    def test_unwritable_table_is_found_before_the_work(self):
+        self.bad("timing", "--requests", self.folder / "none" / "x", path_of("throughput"))
 
     def test_filter(self):
         done = self.call("timing", "--filter", "tput/R/sink*", path_of("throughput"))

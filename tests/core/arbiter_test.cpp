@@ -51,6 +51,76 @@ TEST(Arbiter, the_pointer_of_a_tree_decides_level_by_level)
     EXPECT_EQ(grants(IOM_ARBITRATION_TREE, 5, {0b00100, 0b01100}), (std::vector<unsigned>{2, 2}));
 }
 
+iom_arbiter tree_at(uint32_t inputs, unsigned pointer)
+{
+    iom_arbiter arbiter;
+    iom_arbiter_init(&arbiter, IOM_ARBITRATION_TREE, inputs);
+    arbiter.pointer = static_cast<uint8_t>(pointer);
+    return arbiter;
+}
+
+// As measured on a tree of five with the command queue at 2, the context walker at 3, the page walker at 4:
+// the page walker wins against either while the pointer is 4, of the others the context walker while it is 1
+// or 3.
+TEST(Arbiter, a_tree_of_five_decides_as_measured)
+{
+    constexpr uint32_t commands = 1 << 2, contexts = 1 << 3, pages = 1 << 4;
+    for (unsigned pointer = 0; pointer < 5; pointer++) {
+        SCOPED_TRACE(pointer);
+        const auto winner = [pointer](uint32_t requests) {
+            iom_arbiter arbiter = tree_at(5, pointer);
+            return iom_arbiter_grant(&arbiter, requests);
+        };
+        const unsigned of_two = pointer == 1 || pointer == 3 ? 3 : 2;
+        EXPECT_EQ(winner(commands | pages), pointer == 4 ? 4u : 2u);
+        EXPECT_EQ(winner(contexts | pages), pointer == 4 ? 4u : 3u);
+        EXPECT_EQ(winner(commands | contexts), of_two);
+        EXPECT_EQ(winner(commands | contexts | pages), pointer == 4 ? 4u : of_two);
+        for (unsigned alone = 0; alone < 5; alone++)
+            EXPECT_EQ(winner(1u << alone), alone);
+    }
+}
+
+// Also without conflict: to the smallest input behind it that asked, else to the smallest that asked. That
+// need not be the one that was served.
+TEST(Arbiter, the_pointer_of_a_tree_moves_at_every_grant_to_the_next_that_asked)
+{
+    const struct {
+        unsigned pointer;
+        uint32_t requests;
+        unsigned next;
+    } cases[] = {
+        {0, 0b00001, 0}, {0, 0b10100, 2}, {2, 0b10100, 4}, {4, 0b10100, 2}, {3, 0b01000, 3},
+        {3, 0b01101, 0}, {1, 0b11101, 2}, {4, 0b11111, 0}, {2, 0b01100, 3},
+    };
+    for (const auto &c : cases) {
+        iom_arbiter arbiter = tree_at(5, c.pointer);
+        iom_arbiter_grant(&arbiter, c.requests);
+        EXPECT_EQ(arbiter.pointer, c.next) << c.pointer << ", " << c.requests;
+    }
+}
+
+TEST(Arbiter, fixed_forgets_what_it_has_served_the_others_begin_at_0)
+{
+    iom_arbiter arbiter;
+    iom_arbiter_init(&arbiter, IOM_ARBITRATION_FIXED, 32);
+    for (int i = 0; i < 3; i++)
+        EXPECT_EQ(iom_arbiter_grant(&arbiter, 0x80000010), 4u);
+    for (const iom_arbitration rule : {IOM_ARBITRATION_ROUND_ROBIN, IOM_ARBITRATION_TREE}) {
+        arbiter.pointer = 17;
+        iom_arbiter_init(&arbiter, rule, 32);
+        EXPECT_EQ(iom_arbiter_grant(&arbiter, 0xffffffff), 0u);
+        EXPECT_EQ(iom_arbiter_grant(&arbiter, 0x80000000), 31u);
+    }
+}
+
+TEST(Arbiter, a_single_input_is_always_served)
+{
+    for (const iom_arbitration rule :
+         {IOM_ARBITRATION_ROUND_ROBIN, IOM_ARBITRATION_FIXED, IOM_ARBITRATION_TREE})
+        EXPECT_EQ(grants(rule, 1, {1, 1, 1}), (std::vector<unsigned>{0, 0, 0}));
+}
+
 // An independent model of the tree: recursion over ranges of inputs.
 unsigned winner(uint32_t requests, unsigned low, unsigned size, unsigned pointer)
 {

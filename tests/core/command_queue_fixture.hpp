@@ -9,6 +9,7 @@
 
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "core/command_queue.h"
@@ -118,6 +119,8 @@ struct Options {
     uint64_t decode_cycles = 1;
     bool in_order = false;
     iom_cycle memory_cycles = 10; ///< from a read leaving the queue to its data
+    iom_cycle status_cycles = 0;  ///< from a status write leaving it to its acknowledgement, 0: as a read
+    iom_command_pace pace = {};
     uint32_t memory_depth = 0;
     uint32_t device_tags = 0;
     bool timeout_at_wait = false, page_requests = false;
@@ -126,9 +129,9 @@ struct Options {
 class QueueBench
 {
   public:
-    enum { port_setup, port_events, port_memory, port_fanout };
+    enum { port_setup, port_events, port_memory, port_fanout, port_status };
 
-    explicit QueueBench(const Options &options = {}) : world("world", 1, 3), options_(options)
+    explicit QueueBench(const Options &options = {}) : world("world", 1, 4), options_(options)
     {
         iom_pool_init(&setups_, IOM_MSG_QUEUE_SETUP, sizeof(iom_queue_setup_message));
         arch_.ops = options.page_requests ? &paging_ops : &toy_ops;
@@ -139,6 +142,7 @@ class QueueBench
         config.max_in_flight = options.in_flight;
         config.in_order = options.in_order;
         config.device_tags = options.device_tags;
+        config.pace = options.pace;
         queue = iom_command_queue_create(&config, "queue");
         bench.add(world.unit());
         bench.add(iom_command_queue_unit(queue));
@@ -149,8 +153,13 @@ class QueueBench
         bench.connect(iom_command_queue_port(queue, IOM_COMMAND_QUEUE_MEMORY), world.port(port_memory),
                       memory);
         bench.connect(iom_command_queue_port(queue, IOM_COMMAND_QUEUE_FANOUT), world.port(port_fanout), wire);
+        bench.connect(iom_command_queue_port(queue, IOM_COMMAND_QUEUE_STATUS), world.port(port_status), wire);
         world.on(port_events, [this](iom_cycle now, iom_msg *msg) {
             events.push_back({now - 1, reinterpret_cast<iom_queue_event_message *>(msg)->event});
+            iom_msg_release(msg);
+        });
+        world.on(port_status, [this](iom_cycle now, iom_msg *msg) {
+            statuses.push_back({now - 1, reinterpret_cast<iom_queue_event_message *>(msg)->event});
             iom_msg_release(msg);
         });
         world.on(port_memory, [this](iom_cycle now, iom_msg *msg) { serve(now, msg); });
@@ -225,6 +234,16 @@ class QueueBench
         }
         return list;
     }
+    /// Head moves as (cycle, offset).
+    std::vector<std::pair<iom_cycle, uint32_t>> heads() const
+    {
+        std::vector<std::pair<iom_cycle, uint32_t>> list;
+        for (const Event &event : events) {
+            if (event.event.kind == IOM_QUEUE_HEAD)
+                list.emplace_back(event.cycle, event.event.head);
+        }
+        return list;
+    }
     uint32_t last_head() const
     {
         return events.empty() ? UINT32_MAX : events.back().event.head;
@@ -252,9 +271,9 @@ class QueueBench
     };
     std::vector<Access> accesses;
     std::vector<Told> told;
-    std::vector<Event> events;
-    std::map<uint64_t, uint64_t> words; ///< commands, by offset
-    std::optional<uint64_t> unreadable; ///< offset in an unreadable line
+    std::vector<Event> events, statuses; ///< to the register unit; through the status port
+    std::map<uint64_t, uint64_t> words;  ///< commands, by offset
+    std::optional<uint64_t> unreadable;  ///< offset in an unreadable line
     bool refuse_status = false;
     bool enabled = true;
     uint32_t head = 0, tail = 0, generation = 1;
@@ -277,7 +296,9 @@ class QueueBench
             access->error = IOM_ACCESS_REFUSED;
         }
         iom_port_return_credit(world.port(port_memory), now);
-        iom_port_send(world.port(port_memory), msg, now - 1 + options_.memory_cycles - 1);
+        const bool own_latency = write && options_.status_cycles != 0;
+        const iom_cycle cycles = own_latency ? options_.status_cycles : options_.memory_cycles;
+        iom_port_send(world.port(port_memory), msg, now - 1 + cycles - 1);
     }
 
     Options options_;

@@ -22,17 +22,6 @@ Options late_timeouts()
     return options;
 }
 
-/// Head moves as (cycle, offset).
-std::vector<std::pair<iom_cycle, uint32_t>> heads(const QueueBench &b)
-{
-    std::vector<std::pair<iom_cycle, uint32_t>> list;
-    for (const auto &event : b.events) {
-        if (event.event.kind == IOM_QUEUE_HEAD)
-            list.emplace_back(event.cycle, event.event.head);
-    }
-    return list;
-}
-
 using Heads = std::vector<std::pair<iom_cycle, uint32_t>>;
 
 // ---- the head ------------------------------------------------------------------------------------------
@@ -43,11 +32,11 @@ TEST(CommandQueueHold, the_head_stays_at_the_wait_and_nothing_behind_it_begins)
     b.play(40,
            {command(toy_own, 0), command(toy_wait, 0, flag_holds_head | flag_status), command(toy_own, 1)});
     ASSERT_EQ(b.told.size(), 1u);
-    EXPECT_EQ(heads(b), (Heads{{21, 16}}));
+    EXPECT_EQ(b.heads(), (Heads{{21, 16}}));
     b.answer(0, 50);
     b.bench.run_to(80);
     // The status write leaves in 50 and is acknowledged in 60; then the next command is decoded.
-    EXPECT_EQ(heads(b), (Heads{{21, 16}, {60, 32}, {61, 48}}));
+    EXPECT_EQ(b.heads(), (Heads{{21, 16}, {60, 32}, {61, 48}}));
     ASSERT_EQ(b.told.size(), 2u);
     EXPECT_EQ(b.told[1].cycle, 61u);
     EXPECT_EQ(b.stats().waits_completed, 1u);
@@ -59,7 +48,7 @@ TEST(CommandQueueHold, with_nothing_to_wait_for_it_passes_at_once)
 {
     QueueBench b;
     b.play(40, {command(toy_wait, 0, flag_holds_head | flag_interrupt), command(toy_accepted)});
-    EXPECT_EQ(heads(b), (Heads{{21, 16}, {22, 32}}));
+    EXPECT_EQ(b.heads(), (Heads{{21, 16}, {22, 32}}));
     ASSERT_EQ(b.special().size(), 1u);
     EXPECT_EQ(b.special()[0].kind, IOM_QUEUE_INTERRUPT);
     EXPECT_EQ(b.special()[0].head, 16u) << "the head has passed before the interrupt is raised";
@@ -70,7 +59,7 @@ TEST(CommandQueueHold, a_refused_status_write_stops_the_queue_at_the_wait)
     QueueBench b;
     b.refuse_status = true;
     b.play(40, {command(toy_wait, 0, flag_holds_head | flag_status | flag_interrupt), command(toy_own, 1)});
-    EXPECT_TRUE(heads(b).empty());
+    EXPECT_TRUE(b.heads().empty());
     ASSERT_EQ(b.special().size(), 1u) << "no interrupt";
     EXPECT_EQ(b.special()[0].kind, IOM_QUEUE_ACCESS);
     EXPECT_EQ(b.special()[0].head, 0u);
@@ -81,7 +70,7 @@ TEST(CommandQueueHold, a_refused_status_write_stops_the_queue_at_the_wait)
     b.generation++;
     b.ring(100);
     b.bench.run_to(130);
-    EXPECT_EQ(heads(b), (Heads{{121, 16}, {122, 32}}));
+    EXPECT_EQ(b.heads(), (Heads{{121, 16}, {122, 32}}));
     EXPECT_EQ(b.stats().waits_completed, 1u);
     EXPECT_EQ(b.stats().errors, 1u);
     ASSERT_EQ(b.told.size(), 1u);
@@ -112,7 +101,7 @@ TEST(CommandQueueHold, what_has_begun_goes_on_after_a_new_generation_but_moves_i
     ASSERT_EQ(b.accesses.size(), 2u);
     EXPECT_TRUE(b.accesses[1].write);
     EXPECT_EQ(b.stats().waits_completed, 1u);
-    EXPECT_EQ(heads(b), (Heads{{21, 16}}));
+    EXPECT_EQ(b.heads(), (Heads{{21, 16}}));
     EXPECT_EQ(b.bench.outstanding(), 0u);
 }
 
@@ -142,7 +131,7 @@ TEST(CommandQueueHold, a_time_out_is_reported_in_the_place_of_the_completion)
     b.generation++;
     b.ring(100);
     b.bench.run_to(140);
-    EXPECT_EQ(heads(b).back().second, 64u);
+    EXPECT_EQ(b.heads().back().second, 64u);
     EXPECT_EQ(b.stats().waits_completed, 1u);
     ASSERT_EQ(b.told.size(), 3u);
     b.answer(2, 150);
@@ -203,7 +192,7 @@ TEST(CommandQueueHold, responses_go_to_the_fan_out_and_waits_wait_for_them)
     EXPECT_EQ(b.told[0].cycle, 21u);
     EXPECT_EQ(b.told[0].op, IOM_CONTROL_RESPOND);
     EXPECT_EQ(b.told[0].message->response.stream, 0x42u);
-    EXPECT_EQ(heads(b), (Heads{{21, 16}, {22, 32}}));
+    EXPECT_EQ(b.heads(), (Heads{{21, 16}, {22, 32}}));
     b.answer(0, 50);
     b.bench.run_until_idle();
     ASSERT_EQ(b.accesses.size(), 2u);
@@ -250,17 +239,17 @@ TEST(CommandQueueHold, an_invalidation_that_waits_for_a_tag_blocks_the_queue)
                 command(toy_wait, 0, flag_holds_head)});
     ASSERT_EQ(b.told.size(), 3u);
     EXPECT_EQ(b.told[2].cycle, 23u);
-    EXPECT_EQ(heads(b), (Heads{{21, 16}, {22, 32}, {23, 48}}));
+    EXPECT_EQ(b.heads(), (Heads{{21, 16}, {22, 32}, {23, 48}}));
     b.answer(1, 50);
     b.bench.run_to(60);
     ASSERT_EQ(b.told.size(), 4u);
     EXPECT_EQ(b.told[3].cycle, 50u);
-    EXPECT_EQ(heads(b).back(), (std::pair<iom_cycle, uint32_t>{50, 64}));
+    EXPECT_EQ(b.heads().back(), (std::pair<iom_cycle, uint32_t>{50, 64}));
     b.answer(0, 70);
     b.answer(2, 71);
     b.answer(3, 72);
     b.bench.run_until_idle();
-    EXPECT_EQ(heads(b).back(), (std::pair<iom_cycle, uint32_t>{72, 80}));
+    EXPECT_EQ(b.heads().back(), (std::pair<iom_cycle, uint32_t>{72, 80}));
 }
 
 TEST(CommandQueueHold, otherwise_tags_are_the_fan_outs_business)

@@ -183,16 +183,44 @@ TEST(CommandQueue, an_invalid_command_stops_the_queue_with_the_head_at_it)
     EXPECT_EQ(b.events.back().event.generation, 2u);
 }
 
+// A read brings a line of commands; the head must end at the one that cannot be read, not at the line's
+// first.
 TEST(CommandQueue, an_unreadable_command_stops_the_queue_when_its_turn_has_come)
 {
     QueueBench b;
-    b.unreadable = 80; // the second line
+    b.unreadable = 80; // second in the second line
     b.play(60, own(8));
-    EXPECT_EQ(b.told.size(), 4u);
+    ASSERT_EQ(b.told.size(), 5u) << "what stands before it in its line is carried out";
+    EXPECT_EQ(b.number(4), 4u);
     ASSERT_EQ(b.special().size(), 1u);
     EXPECT_EQ(b.special()[0].kind, IOM_QUEUE_ACCESS);
-    EXPECT_EQ(b.special()[0].head, 64u);
-    EXPECT_EQ(b.events.back().cycle, 24u);
+    EXPECT_EQ(b.special()[0].head, 80u);
+    ASSERT_EQ(b.accesses.size(), 4u) << "the line once more, command by command";
+    EXPECT_EQ(b.accesses[2].offset, 64u);
+    EXPECT_EQ(b.accesses[2].bytes, 16u);
+    EXPECT_EQ(b.accesses[2].cycle, 24u) << "when its turn has come";
+    EXPECT_EQ(b.accesses[3].offset, 80u);
+    EXPECT_EQ(b.accesses[3].bytes, 16u);
+    EXPECT_EQ(b.accesses[3].cycle, 35u);
+    EXPECT_EQ(b.events.back().cycle, 45u);
+}
+
+// Commands that are dropped while one of them is read alone do not come back.
+TEST(CommandQueue, a_new_generation_drops_a_command_that_is_read_alone)
+{
+    QueueBench b;
+    b.unreadable = 16;
+    b.play(25, own(2));
+    ASSERT_EQ(b.accesses.size(), 2u);
+    EXPECT_EQ(b.accesses[1].cycle, 20u);
+    b.generation++;
+    b.head = b.tail = 64;
+    b.put(command(toy_own, 9));
+    b.ring(26);
+    b.bench.run_to(80);
+    ASSERT_EQ(b.told.size(), 1u);
+    EXPECT_EQ(b.number(0), 9u);
+    EXPECT_TRUE(b.special().empty());
 }
 
 // ---- time-outs ---------------------------------------------------------------------------------------

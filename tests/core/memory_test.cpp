@@ -305,4 +305,19 @@ TEST(Memory, addresses_that_do_not_answer_are_errors)
     EXPECT_NE(b.answered(dma), IOM_NEVER);
 }
 
+// Corrupt words are errors for who reads them: an atomic update does, a write does not.
+TEST(Memory, corrupt_words_are_errors_of_those_who_read_them)
+{
+    for (const iom_memory_op op : {IOM_MEMORY_READ, IOM_MEMORY_CAS, IOM_MEMORY_WRITE}) {
+        MemoryBench b(plain(1, 5));
+        ASSERT_TRUE(iom_memory_image_mark(b.image, 0x1000, IOM_ACCESS_POISONED));
+        iom_memory_access *access = b.access(0, 10, op, 0x1000);
+        access->desired = 7;
+        b.bench.run_until_idle();
+        const bool reads = op != IOM_MEMORY_WRITE;
+        EXPECT_EQ(access->error, reads ? IOM_ACCESS_POISONED : IOM_ACCESS_OK);
+        EXPECT_EQ(b.stats().errors, reads ? 1u : 0u) << "each counts once";
+    }
+}
+
 } // namespace

@@ -108,8 +108,54 @@ TEST_F(InFlight, FillBehindItsInvalidationIsNotMissing)
     ASSERT_EQ(mini.stats().hazards, 1u) << mini.text();
     EXPECT_EQ(mini.first(IOM_FINDING_HAZARD).invalidation, 3u) << mini.text();
     EXPECT_EQ(mini.first(IOM_FINDING_HAZARD).commanded, begun);
+    EXPECT_EQ(mini.first(IOM_FINDING_HAZARD).covered, begun);
     ASSERT_EQ(mini.stats().latent_stale_entries, 1u) << mini.text();
     EXPECT_EQ(mini.first(IOM_FINDING_LATENT).invalidation, 3u) << mini.text();
+}
+
+TEST_F(InFlight, TheFirstInvalidationOfTheEntryCounts)
+{
+    const iom_cycle begun = mini.now;
+    flush();
+    flush();
+    fill();
+    mini.complete();
+    mini.access(kIova);
+    mini.invalidate(MiniIommu::of_domain(kDomain + 1)); // removes nothing here
+    mini.access(kIova);
+    mini.finish();
+    ASSERT_EQ(mini.stats().hazards, 2u) << mini.text();
+    for (size_t i = 0; i < iom_tracker_finding_count(mini.tracker); i++) {
+        const iom_finding &finding = *iom_tracker_finding(mini.tracker, i);
+        EXPECT_EQ(finding.covered, finding.kind == IOM_FINDING_HAZARD ? begun : IOM_NEVER) << mini.text();
+    }
+}
+
+TEST_F(InFlight, AnInvalidationOfOtherPagesDoesNotCoverTheEntry)
+{
+    mini.invalidate(MiniIommu::of_pages(kDomain, kIova + 0x1000, kIova + 0x1fff));
+    fill();
+    mini.complete();
+    mini.access(kIova);
+    mini.finish();
+    ASSERT_EQ(mini.stats().hazards, 1u) << mini.text();
+    EXPECT_EQ(mini.first(IOM_FINDING_HAZARD).covered, IOM_NEVER);
+}
+
+TEST_F(InFlight, HardwareThatKeepsAnEntryHasBeenToldToDropIt)
+{
+    fill();
+    const iom_cycle begun = mini.now;
+    iom_invalidation one = mini.begin(MiniIommu::of_pages(kDomain, kIova, kIova + 0xfff));
+    mini.now += 1;
+    iom_tracker_executed(mini.tracker, mini.now, mini.now, 0, one.id, IOM_TRACKED_IOTLB, 0); // but has not
+    mini.end(one);
+    mini.now += 1;
+    mini.complete();
+    mini.access(kIova);
+    mini.finish();
+    ASSERT_EQ(mini.stats().hazards, 1u) << mini.text();
+    EXPECT_EQ(mini.first(IOM_FINDING_HAZARD).covered, begun);
 }
 
 TEST_F(InFlight, FillWithoutAnyInvalidationIsMissing)

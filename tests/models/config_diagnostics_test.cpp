@@ -306,6 +306,95 @@ TEST(ConfigDiagnostics, RiscvDriver)
     });
 }
 
+// Only the test bench of records has an AXI port, and a memory port with channels.
+TEST(ConfigDiagnostics, PortsOfTheTimingCommand)
+{
+    const std::string only = "only `iommu-sim timing` ";
+    expect_messages({
+        {"serial look-up", "frontend: {serial: true}\n",
+         "s.yaml:1:20: frontend.serial: needs an AXI port, which " + only +
+             "puts in front of an IOMMU; set it to false\n"},
+        {"AXI port", "axi: {beat_bytes: 8}\n",
+         "s.yaml:1:19: axi.beat_bytes: " + only + "puts an AXI port in front of an IOMMU; set it to 0\n"},
+        {"channels", "memory: {channels: {beat_bytes: 8}}\n",
+         "s.yaml:1:33: memory.channels.beat_bytes: " + only +
+             "builds a memory port with channels; set it to 0 (memory.bytes_per_cycle limits bandwidth)\n"},
+        {"connections",
+         "hops:\n  devices: {request_cycles: 1}\n  look_up: {response_cycles: 1}\n"
+         "  target: {request_cycles: 1}\n  registers: {request_cycles: 2, response_cycles: 1}\n",
+         "s.yaml:2:29: hops.devices.request_cycles: " + only +
+             "has this connection; set link.latency_cycles instead\n"
+             "s.yaml:3:30: hops.look_up.response_cycles: " +
+             only +
+             "has this connection; remove it\n"
+             "s.yaml:4:28: hops.target.request_cycles: " +
+             only +
+             "has this connection; remove it\n"
+             "s.yaml:5:31: hops.registers.request_cycles: " +
+             only + "has this connection; set driver.mmio_cycles instead\n"},
+        {"connections every IOMMU has",
+         "hops: {walks: {request_cycles: 2}, registers: {request_cycles: none}}\n", ""},
+        {"a tree of ports", "frontend: {arbitration: tree}\n",
+         "s.yaml:1:25: frontend.arbitration: 'tree' is not one of round_robin, fixed\n"},
+        {"settings of what is not there",
+         "axi: {arbitration: tree}\nmemory: {channels: {arbitration: tree}}\n", ""},
+    });
+}
+
+// What needs such a port, wherever there may be one.
+TEST(ConfigDiagnostics, WhatBelongsToPortsOfTheTimingCommand)
+{
+    const std::vector<Case> cases = {
+        {"look-up quirks",
+         "quirks:\n  walks_on_edge: true\n  walks_when_answered: true\n  address_at_handshake: true\n  "
+         "invalidation_drops_fill: true\n"
+         "  live_context: true\n  full_queue_loses_record: true\n",
+         "s.yaml:2:18: quirks.walks_on_edge: quirks.walks_on_edge, quirks.walks_when_answered, "
+         "quirks.address_at_handshake, quirks.invalidation_drops_fill, quirks.live_context, "
+         "quirks.full_queue_loses_record apply with frontend.serial: true only\n"},
+        {"one look-up quirk", "quirks: {live_context: true}\n",
+         "s.yaml:1:24: quirks.live_context: quirks.live_context applies with frontend.serial: true only\n"},
+        {"boundary check", "axi: {boundary_check: true}\n",
+         "s.yaml:1:23: axi.boundary_check: axi.boundary_check applies to an AXI port only "
+         "(axi.beat_bytes)\n"},
+        {"boundary quirk", "quirks: {boundary_inclusive: true}\n",
+         "s.yaml:1:30: quirks.boundary_inclusive: quirks.boundary_inclusive applies to an AXI port only "
+         "(axi.beat_bytes)\n"},
+        {"record quirk", "quirks: {writing_drops_reports: true}\n",
+         "s.yaml:1:33: quirks.writing_drops_reports: quirks.writing_drops_reports applies to a memory port "
+         "with "
+         "channels only (memory.channels.beat_bytes)\n"},
+        {"quirks of every IOMMU",
+         "quirks: {head_passes_waits: true, waits_skip_drain: true, squash_walks: false}\n", ""},
+    };
+    expect_messages(cases);
+    for (const Case &c : cases)
+        EXPECT_EQ(load_config_text(c.text, "s.yaml", {}, ConfigUse::records).messages(), c.messages)
+            << c.name;
+}
+
+TEST(ConfigDiagnostics, PortsOfRecords)
+{
+    const std::vector<Case> cases = {
+        {"all there",
+         "frontend: {serial: true}\naxi: {beat_bytes: 8}\nmemory: {channels: {beat_bytes: 8}}\n"
+         "hops: {devices: {request_cycles: 1}, registers: {request_cycles: 2}}\n"
+         "quirks: {walks_on_edge: true, boundary_inclusive: true, writing_drops_reports: true}\n",
+         ""},
+        {"serial without port", "frontend: {serial: true}\n",
+         "s.yaml:1:20: frontend.serial: one request at a time needs an AXI port; set axi.beat_bytes, or "
+         "frontend.serial: false\n"},
+        {"port without serial", "axi: {beat_bytes: 8}\n",
+         "s.yaml:1:19: axi.beat_bytes: an AXI port takes one request at a time; set frontend.serial: true\n"},
+        {"chained", "axi: {beat_bytes: 8}\nfrontend: {serial: true}\niommu: {wiring: chained}\n",
+         "s.yaml:2:20: frontend.serial: one request at a time needs all caches in one stage; set "
+         "iommu.wiring: fused\n"},
+    };
+    for (const Case &c : cases)
+        EXPECT_EQ(load_config_text(c.text, "s.yaml", {}, ConfigUse::records).messages(), c.messages)
+            << c.name;
+}
+
 TEST(ConfigDiagnostics, CapabilityRegisters)
 {
     expect_messages({

@@ -9,6 +9,8 @@
 #include "core/arch/riscv/riscv.h"
 #include "models/architecture.h"
 #include "models/config/config.h"
+#include "models/session.h"
+#include "models/system_settings.h"
 
 using namespace iommu_sim;
 
@@ -96,6 +98,45 @@ TEST(RiscvSettings, choices_of_the_implementation)
     EXPECT_EQ(made->hardware_traits().invalidation_tags, 2u);
     EXPECT_TRUE(made->hardware_traits().tags_block_queue);
     EXPECT_STREQ(made->arch().ops->name, "riscv");
+}
+
+// One key for the register file's limit, the fan-out's tags and the command queue that waits for one.
+TEST(RiscvSettings, invalidation_tags_are_those_of_the_whole_iommu)
+{
+    const SystemConfig settings = config_with({"riscv.invalidation_tags=2"});
+    const iom_iommu_config config = iommu_config(settings, *make_architecture(settings), 1);
+    EXPECT_EQ(config.ats_tags, 2u);
+    EXPECT_TRUE(config.ats_tags_block_queue);
+    const SystemConfig vtd = load_default_config().config;
+    const iom_iommu_config other = iommu_config(vtd, *make_architecture(vtd), 1);
+    EXPECT_EQ(other.ats_tags, 0u) << "as many as there can be";
+    EXPECT_FALSE(other.ats_tags_block_queue);
+}
+
+// An unmap of two devices with device TLBs sends two invalidations. With one tag the second waits until the
+// first has come back: 2000 cycles there, 66 back.
+TEST(RiscvSettings, with_one_tag_invalidations_of_device_tlbs_wait_for_each_other)
+{
+    const auto unmap_cycles = [](const std::string &tags) {
+        const LoadedConfig loaded = load_config_text(
+            "iommu: {arch: riscv}\n"
+            "link: {latency_cycles: 66, return_latency_cycles: 2000}\n"
+            "workload: {threads: 1, iterations: 20}\n"
+            "devices:\n"
+            "  - {name: a, source_id: 0x8, device_tlb: {entries: 16}, generator: {kind: none}}\n"
+            "  - {name: b, source_id: 0x10, device_tlb: {entries: 16}, generator: {kind: none}}\n",
+            "t.yaml", {"riscv.invalidation_tags=" + tags});
+        EXPECT_TRUE(loaded.ok()) << loaded.messages();
+        System system(loaded.config);
+        CoreKernel kernel(system.netlist());
+        const SessionResult result = run_session(system, kernel, nullptr);
+        EXPECT_EQ(result.end, EndReason::workload_ended) << result.explanation;
+        return result.region.cycles();
+    };
+    const uint64_t one = unmap_cycles("1"), two = unmap_cycles("2"), most = unmap_cycles("32");
+    EXPECT_EQ(two, most);
+    EXPECT_GE(one - two, 20u * (2000 + 66));
+    EXPECT_LT(one - two, 21u * (2000 + 66 + 10));
 }
 
 TEST(RiscvSettings, impossible_combinations_are_named)

@@ -22,14 +22,13 @@
 #include "core/iommu.h"
 #include "core/memory.h"
 #include "models/systemc/systemc_kernel.h"
-#include "tests/models/support/child_process.h"
-#include "tests/models/support/vtd_tables.h"
+#include "tests/models/support/partitions.h"
+#include "tests/models/support/small_iommu.h"
 
 namespace
 {
 
 using namespace iommu_sim;
-using vtd_tables::fully_associative;
 
 constexpr uint64_t ddt = 0x10000, fault_queue = 0x20000, page_queue = 0x21000, command_queue = 0x22000,
                    message_address = 0x30000, fence_address = 0x31000, dma_address = 0x40000;
@@ -263,33 +262,9 @@ class Platform
     }
     void make_units()
     {
-        iom_memory_config memory = {};
-        memory.inputs = 4;
-        memory.latency_cycles = 30;
-        memory.bytes_per_cycle = 16;
+        const iom_memory_config memory = small_iommu::memory_config(4);
         memory_ = iom_memory_create(&memory, image_, "memory");
-        iom_iommu_config config = {};
-        config.arch = &arch_;
-        config.wiring = IOM_WIRING_CHAINED;
-        config.inputs = 1;
-        config.hop_cycles = 1;
-        config.pcie_ordering = true;
-        config.front_latency_cycles = 2;
-        config.front_lookups_per_cycle = 1;
-        for (unsigned which = 0; which < IOM_LOOKUP_COUNT; which++) {
-            config.lookup[which].cache = fully_associative(8);
-            config.lookup[which].latency_cycles = 2;
-            config.lookups_per_cycle[which] = 1;
-        }
-        config.stage_queue_depth = config.walk_queue_depth = config.memory_queue_depth = 4;
-        config.miss_entries = config.merges_per_entry = 4;
-        config.hit_under_miss = config.squash_walks = true;
-        config.walkers = 2;
-        config.step_cycles = 1;
-        config.psc.latency_cycles = config.psc_lookups_per_cycle = 1;
-        config.queue_prefetch_commands = 4;
-        config.queue_decode_cycles = 2;
-        config.queue_max_in_flight = 4;
+        iom_iommu_config config = small_iommu::iommu_config(arch_);
         const uint32_t any = IOM_STREAM_ANY;
         config.ats_devices = 1;
         config.ats_streams = &any;
@@ -423,22 +398,7 @@ TEST(SystemcReports, both_kernels_agree)
     Platform platform;
     CoreKernel core(platform.netlist);
     const std::string expected = platform.run(core);
-    for (unsigned modules : {0u, 1u, 3u}) { // 0: one per unit
-        for (bool shuffle : {false, true}) {
-            SCOPED_TRACE(std::to_string(modules) + (shuffle ? " shuffled" : ""));
-            EXPECT_EQ(in_child([&] {
-                          Platform other;
-                          Partition parts = modules == 0 ? partition_by_unit(other.netlist)
-                                                         : partition_into(other.netlist, modules);
-                          SystemcKernel kernel(other.netlist, parts, 1000);
-                          if (shuffle)
-                              kernel.shuffle(5);
-                          std::string found = other.run(kernel);
-                          return kernel.payloads_in_use() == 0 ? found : "payloads leaked";
-                      }),
-                      expected);
-        }
-    }
+    expect_in_every_partition<Platform>(expected);
 }
 
 } // namespace

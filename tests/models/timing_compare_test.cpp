@@ -74,10 +74,29 @@ TEST(TimingCompare, late_handshake_is_off_by_its_cycles)
     const Comparison comparison = test.result();
     EXPECT_EQ(comparison.requests.exact, 2u);
     EXPECT_EQ(comparison.requests.off, 1u);
-    EXPECT_EQ(comparison.off_requests, std::vector<uint32_t>{1});
+    EXPECT_EQ(comparison.off_requests(), std::vector<uint32_t>{1});
     EXPECT_EQ(comparison.max_error_cycles, 2u);
     EXPECT_EQ(comparison.first->name, "request 1");
     EXPECT_EQ(test.difference("accepted"), "26 / 28");
+}
+
+TEST(TimingCompare, each_request_has_a_verdict_and_why)
+{
+    Case test;
+    test.seen.requests[1].accepted += 2;
+    test.seen.requests[1].done += 3;
+    const Comparison comparison = test.result();
+    ASSERT_EQ(comparison.each_request.size(), 4u);
+    const auto &each = comparison.each_request;
+    EXPECT_EQ(each[0].verdict, Verdict::exact);
+    EXPECT_EQ(each[0].why, "");
+    EXPECT_EQ(each[0].recorded_reads, each[0].simulated_reads);
+    EXPECT_GT(each[0].recorded_reads, 0u);
+    EXPECT_EQ(each[1].verdict, Verdict::off);
+    EXPECT_EQ(each[1].why.find("accepted: expected 26, got 28; done: expected "), 0u) << each[1].why;
+    EXPECT_EQ(each[1].simulated.done, each[1].recorded.done + 3);
+    EXPECT_EQ(each[2].verdict, Verdict::exact);     // no result on either side
+    EXPECT_EQ(each[3].verdict, Verdict::uncounted); // never presented
 }
 
 TEST(TimingCompare, every_field_of_a_request_counts)
@@ -109,7 +128,7 @@ TEST(TimingCompare, reads_of_a_request_count)
         change(test.seen.activity.reads);
         return test.result();
     };
-    EXPECT_EQ(off([](std::vector<Read> &reads) { reads[1].accepted++; }).off_requests,
+    EXPECT_EQ(off([](std::vector<Read> &reads) { reads[1].accepted++; }).off_requests(),
               std::vector<uint32_t>{0});
     EXPECT_EQ(off([](std::vector<Read> &reads) { reads[1].first += 3; }).max_error_cycles, 3u);
     EXPECT_EQ(off([](std::vector<Read> &reads) { reads[0].last++; }).requests.off, 1u);
@@ -138,7 +157,7 @@ TEST(TimingCompare, request_without_result_must_have_none_until_the_end)
     Case test;
     test.seen.requests[2].accepted = test.seen.requests[2].done = 59;
     test.seen.requests[2].result = Result::address;
-    EXPECT_EQ(test.result().off_requests, std::vector<uint32_t>{2});
+    EXPECT_EQ(test.result().off_requests(), std::vector<uint32_t>{2});
     test.seen.requests[2].done = 60; // the record ends with cycle 59
     EXPECT_EQ(test.result().off(), 0u);
     test.seen.requests[3].presented = 50; // never presented there: whatever it does here

@@ -178,9 +178,11 @@ static void decode(const struct iom_riscv_config *config, uint64_t fctl, const u
                             context);
     }
     if (config->derived.extended_context) {
+        // Bits above the widest guest address are software's to keep 0; they are ignored.
+        uint64_t pages = iom_low_bits(UINT64_MAX, config->derived.guest_bits - IOM_PAGE_LOG2);
         context->extra[RISCV_EXTRA_MSIPTP] = word[IOM_RISCV_DC_MSIPTP];
-        context->extra[RISCV_EXTRA_MSI_MASK] = word[IOM_RISCV_DC_MSI_MASK];
-        context->extra[RISCV_EXTRA_MSI_PATTERN] = word[IOM_RISCV_DC_MSI_PATTERN];
+        context->extra[RISCV_EXTRA_MSI_MASK] = word[IOM_RISCV_DC_MSI_MASK] & pages;
+        context->extra[RISCV_EXTRA_MSI_PATTERN] = word[IOM_RISCV_DC_MSI_PATTERN] & pages;
     }
 }
 

@@ -88,20 +88,21 @@ static void write_device_context(struct iom_software *software, const struct ris
         word[IOM_RISCV_DC_TA] = word[IOM_RISCV_DC_FSC] != 0 ? (uint64_t)domain << 12 : 0;
     }
     for (unsigned i = IOM_RISCV_DC_BASE_WORDS; i-- > 0;) // tc with V last
-        iom_table_writer_store(&software->writer, address + 8 * i, word[i]);
+        iom_table_writer_store(&software->writer, address + UINT64_C(8) * i, word[i]);
 }
 
 static void clear_context(struct iom_software *software, uint64_t address, unsigned words)
 {
     for (unsigned i = 0; i < words; i++) // V first
-        iom_table_writer_store(&software->writer, address + 8 * i, 0);
+        iom_table_writer_store(&software->writer, address + UINT64_C(8) * i, 0);
 }
 
 static void write_process_context(struct iom_software *software, uint64_t address,
                                   const struct iom_table_domain *owner, uint32_t domain)
 {
-    iom_table_writer_store(&software->writer, address + 8 * IOM_RISCV_PC_FSC, first_pointer(software, owner));
-    iom_table_writer_store(&software->writer, address + 8 * IOM_RISCV_PC_TA,
+    iom_table_writer_store(&software->writer, address + UINT64_C(8) * IOM_RISCV_PC_FSC,
+                           first_pointer(software, owner));
+    iom_table_writer_store(&software->writer, address + UINT64_C(8) * IOM_RISCV_PC_TA,
                            IOM_RISCV_VALID | (uint64_t)domain << 12);
 }
 

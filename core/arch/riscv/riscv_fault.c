@@ -118,6 +118,35 @@ enum iom_riscv_fault riscv_guest_cause(const struct iom_xlate *x)
     return access.read || access.exec ? IOM_RISCV_FAULT_READ_GUEST : IOM_RISCV_FAULT_WRITE_GUEST;
 }
 
+// ---- deviating hardware ----------------------------------------------------------------------------------
+
+// Page faults are those of what the request wants to do. The device context says what is recorded; without
+// one it is faults in finding it.
+void riscv_charge(const struct iom_arch *arch, struct iom_xlate *x)
+{
+    bool has_context = x->next != IOM_LOOKUP_CONTEXT;
+    enum iom_riscv_fault cause = (enum iom_riscv_fault)x->fault.code;
+    if (!has_context)
+        x->context.attributes = riscv_config(arch)->derived.context_flags;
+    switch (cause) {
+    case IOM_RISCV_FAULT_FETCH_PAGE:
+    case IOM_RISCV_FAULT_READ_PAGE:
+    case IOM_RISCV_FAULT_WRITE_PAGE:
+        cause = riscv_page_cause(x);
+        break;
+    case IOM_RISCV_FAULT_FETCH_GUEST:
+    case IOM_RISCV_FAULT_READ_GUEST:
+    case IOM_RISCV_FAULT_WRITE_GUEST:
+        cause = riscv_guest_cause(x);
+        break;
+    default:
+        break;
+    }
+    riscv_refuse(x, cause, x->fault.detail);
+    if (!has_context && !is_reported_despite_dtf(cause))
+        x->fault.recorded = false;
+}
+
 // ---- texts -----------------------------------------------------------------------------------------------
 
 const char *iom_riscv_fault_text(unsigned code)

@@ -158,6 +158,8 @@ uint8_t riscv_permissions(uint64_t rights, uint64_t context_attributes);
 
 /// Ends a request with a fault, or with "denied" where the cause says so to a translation request.
 void riscv_refuse(struct iom_xlate *x, enum iom_riscv_fault cause, uint64_t iotval2);
+/// See struct iom_arch_ops.
+void riscv_charge(const struct iom_arch *arch, struct iom_xlate *x);
 /// Causes that depend on what the request wants to do.
 enum iom_riscv_fault riscv_access_cause(const struct iom_xlate *x);
 enum iom_riscv_fault riscv_page_cause(const struct iom_xlate *x);

@@ -3,9 +3,12 @@
 // Interrupts: pending bits, the conditions that set them, and messages ("Interrupt pending status register",
 // "Interrupt-cause-to-vector register", "MSI configuration table").
 //
-// A pending bit that goes from 0 to 1 wants one message of its vector, chosen in that moment. A message that
-// may not leave (masked, another store is under way) waits; further ones of the same vector join it. With
-// wired interrupts the pending bit is the wire.
+// A pending bit that goes from 0 to 1 wants one message of its vector, chosen in that moment. Messages leave
+// in that order; one that may not leave (masked, another store is under way) waits, and further ones of the
+// same source join it, those of a masked vector whatever their source. With wired interrupts the pending bit
+// is the wire.
+#include <string.h>
+
 #include "core/arch/riscv/riscv_state.h"
 
 #define VECTOR_BITS 4u ///< of a field of icvec
@@ -16,6 +19,17 @@ static unsigned vector_of(const struct riscv_state *state, enum riscv_source sou
     return state->icvec >> (unsigned)source * VECTOR_BITS & (RISCV_VECTORS - 1);
 }
 
+static void want_message(struct riscv_state *state, enum riscv_source source)
+{
+    unsigned vector = vector_of(state, source);
+    bool masked = (state->message[vector].control & RISCV_VECTOR_MASKED) != 0;
+    for (unsigned i = 0; i < state->wanted_count; i++) {
+        if (state->wanted[i].vector == vector && (masked || state->wanted[i].source == source))
+            return;
+    }
+    state->wanted[state->wanted_count++] = (struct riscv_wanted){(uint8_t)source, (uint8_t)vector};
+}
+
 void riscv_raise(struct riscv_state *state, enum riscv_source source)
 {
     uint32_t bit = 1u << source;
@@ -23,7 +37,7 @@ void riscv_raise(struct riscv_state *state, enum riscv_source source)
         return;
     state->ipsr |= bit;
     if (!(state->fctl & IOM_RISCV_FCTL_WSI))
-        state->messages_wanted |= (uint16_t)(1u << vector_of(state, source));
+        want_message(state, source);
 }
 
 static void raise_if(struct riscv_state *state, enum riscv_source source, enum riscv_queue_id id,
@@ -44,11 +58,12 @@ void riscv_settle_interrupts(struct riscv_state *state)
 
 bool riscv_next_message(struct riscv_state *state, struct iom_register_store *store)
 {
-    for (unsigned vector = 0; vector < RISCV_VECTORS; vector++) {
-        const struct riscv_message *message = &state->message[vector];
-        if (!(state->messages_wanted >> vector & 1) || (message->control & RISCV_VECTOR_MASKED))
+    for (unsigned i = 0; i < state->wanted_count; i++) {
+        const struct riscv_message *message = &state->message[state->wanted[i].vector];
+        if (message->control & RISCV_VECTOR_MASKED)
             continue;
-        state->messages_wanted &= (uint16_t) ~(1u << vector);
+        state->wanted_count--;
+        memmove(state->wanted + i, state->wanted + i + 1, (state->wanted_count - i) * sizeof *state->wanted);
         *store = (struct iom_register_store){
             .address = message->address, .bytes = 4, .purpose = RISCV_STORE_MESSAGE};
         bool big = (state->fctl & IOM_RISCV_FCTL_BE) != 0;

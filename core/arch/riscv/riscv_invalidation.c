@@ -21,21 +21,10 @@
 
 #include "core/arch/riscv/riscv_state.h"
 
-static struct iom_cache_match *add_part(const struct iom_arch *arch, struct iom_invalidation *invalidation,
-                                        uint32_t targets, uint32_t fields)
-{
-    assert(invalidation->parts < IOM_INVALIDATION_PARTS);
-    struct iom_invalidation_part *part = &invalidation->part[invalidation->parts++];
-    part->targets = targets;
-    part->match.fields = fields | IOM_TAG_IOMMU;
-    part->match.tag.iommu = arch->iommu;
-    return &part->match;
-}
-
 static struct iom_cache_match *add_stage(const struct iom_arch *arch, struct iom_invalidation *invalidation,
                                          uint32_t targets, enum riscv_stage stage)
 {
-    struct iom_cache_match *match = add_part(arch, invalidation, targets, IOM_TAG_STAGE);
+    struct iom_cache_match *match = iom_invalidation_add(invalidation, arch->iommu, targets, IOM_TAG_STAGE);
     match->tag.stage = (uint8_t)stage;
     return match;
 }
@@ -138,7 +127,7 @@ void riscv_invalidate_directory(const struct iom_arch *arch, struct iom_invalida
     uint32_t targets = IOM_INVALIDATE_PASID;
     if (!scope->has_process)
         targets |= IOM_INVALIDATE_CONTEXT;
-    struct iom_cache_match *match = add_part(arch, invalidation, targets, 0);
+    struct iom_cache_match *match = iom_invalidation_add(invalidation, arch->iommu, targets, 0);
     if (scope->has_device) {
         match->fields |= IOM_TAG_STREAM;
         match->tag.stream = scope->device;

@@ -152,6 +152,15 @@ static bool is_allowed(const struct iom_xlate *x)
     return context->levels[0] == IOM_RISCV_PROCESS_BARE || x->pasid >> process_bits[context->levels[0]] == 0;
 }
 
+// Deviation: what nothing translates passes all the same, and the record is written.
+static void refuse_type(const struct iom_arch *arch, struct iom_xlate *x, uint8_t kind)
+{
+    riscv_refuse(x, IOM_RISCV_FAULT_TYPE_DISALLOWED, 0);
+    if (riscv_config(arch)->quirk.bypass_beats_refusal && kind == RISCV_KIND_BARE &&
+        !riscv_has_second(&x->context))
+        apply_bypass(x, IOM_PAGE_LOG2);
+}
+
 void riscv_apply_device(const struct iom_arch *arch, struct iom_xlate *x, const struct iom_context *context)
 {
     bool pasid = (x->flags & IOM_REQ_PASID) != 0;
@@ -162,10 +171,7 @@ void riscv_apply_device(const struct iom_arch *arch, struct iom_xlate *x, const 
     }
     // Step 7.
     if (!is_allowed(x)) {
-        riscv_refuse(x, IOM_RISCV_FAULT_TYPE_DISALLOWED, 0);
-        if (riscv_config(arch)->quirk.bypass_beats_refusal && context->kind == RISCV_KIND_BARE &&
-            !riscv_has_second(context))
-            apply_bypass(x, IOM_PAGE_LOG2); // what is to be recorded stays
+        refuse_type(arch, x, context->kind);
         return;
     }
     // Steps 8 and 9: translated requests carry a physical address, or with T2GPA a guest-physical one.
@@ -200,10 +206,11 @@ void riscv_apply_process(const struct iom_arch *arch, struct iom_xlate *x, const
     x->context.attributes |= context->attributes; // ENS, SUM
     x->context.node = context->node;
     // Step 15.
-    if (riscv_access_of(x).privileged && !(context->attributes & RISCV_ENS))
-        riscv_refuse(x, IOM_RISCV_FAULT_TYPE_DISALLOWED, 0);
-    else
+    if (!riscv_access_of(x).privileged || (context->attributes & RISCV_ENS)) {
         go_to_pages(arch, x);
+        return;
+    }
+    refuse_type(arch, x, context->kind);
 }
 
 // "If requesting device is a CXL type 1 or type 2 device": where the specification leaves it open, 0.
@@ -248,6 +255,20 @@ static bool owes_dirty(const struct iom_leaf *leaf, uint64_t write, uint64_t dir
     return (leaf->attributes & (write | dirty)) == write;
 }
 
+// Does the answer to a translation request depend on a dirty flag that the entry has as clear? It is due in
+// each stage that allows writing if write permission is asked for. If not, the answer still tells of it, and
+// the flag may be set by now: the IOMMU sets it for other parts of the page as well, and no invalidation
+// follows that.
+static bool needs_dirty(const struct iom_xlate *x, const struct iom_leaf *leaf, bool write)
+{
+    const uint64_t writable = RISCV_FIRST_WRITE | RISCV_SECOND_WRITE;
+    bool owed = owes_dirty(leaf, RISCV_FIRST_WRITE, RISCV_FIRST_DIRTY) ||
+                owes_dirty(leaf, RISCV_SECOND_WRITE, RISCV_SECOND_DIRTY);
+    if (write || (x->context.attributes & RISCV_CACHED_PERMISSIONS)) // the latter never walk again
+        return write && owed;
+    return owed && (leaf->attributes & writable) == writable;
+}
+
 // Does a cached entry decide the request? If not, a walk does: it finds the fault, sets the dirty flag, or
 // denies.
 static bool is_served(const struct iom_xlate *x, const struct iom_leaf *leaf)
@@ -260,11 +281,8 @@ static bool is_served(const struct iom_xlate *x, const struct iom_leaf *leaf)
                           (access.exec ? IOM_PERM_EXEC : 0u);
         return (granted & needed << shift) == needed << shift;
     }
-    // Missing permissions are answered, but not a page of the other privilege, and a dirty flag is due in
-    // each stage that allows writing.
-    if (access.write && !(x->context.attributes & RISCV_DIRTY_NOT_RECHECKED) &&
-        (owes_dirty(leaf, RISCV_FIRST_WRITE, RISCV_FIRST_DIRTY) ||
-         owes_dirty(leaf, RISCV_SECOND_WRITE, RISCV_SECOND_DIRTY)))
+    // Missing permissions are answered, but not a page of the other privilege.
+    if (!(x->context.attributes & RISCV_DIRTY_NOT_RECHECKED) && needs_dirty(x, leaf, access.write))
         return false;
     if (!access.privileged)
         return (leaf->attributes & RISCV_FIRST_USER) != 0;

@@ -10,6 +10,7 @@ const struct iom_arch_ops iom_riscv_ops = {
     .use = riscv_use,
     .walk_start = riscv_walk_start,
     .walk_step = riscv_walk_step,
+    .charge = riscv_charge,
     .state_bytes = sizeof(struct riscv_state),
     .reset = riscv_reset,
     .read = riscv_read,

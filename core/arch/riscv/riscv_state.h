@@ -61,6 +61,11 @@ struct riscv_message {
     uint32_t data, control;
 };
 
+/// A message that has not left yet.
+struct riscv_wanted {
+    uint8_t source, vector;
+};
+
 /// capabilities.IGS.
 enum riscv_interrupt_generation {
     RISCV_IGS_MESSAGES,
@@ -96,7 +101,8 @@ struct riscv_state {
     bool drain;          ///< translation was switched off: what has been translated must become visible
 
     struct riscv_message message[RISCV_VECTORS];
-    uint16_t messages_wanted; ///< vectors whose message has not left yet
+    struct riscv_wanted wanted[RISCV_SOURCES * RISCV_VECTORS]; ///< in the order in which they became due
+    uint8_t wanted_count;
 
     struct riscv_record fault, page;
     struct iom_page_request page_request; ///< that `page` is about

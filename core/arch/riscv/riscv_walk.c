@@ -113,6 +113,10 @@ void riscv_walk_finish(const struct iom_arch *arch, struct iom_walk *walk,
         // What is denied is not kept.
         walk->fill.valid = x->outcome == IOM_OUTCOME_ADDRESS;
     }
+    // Nor is what follows from the device context alone: no command names it.
+    if (x->context.kind != RISCV_KIND_FIRST && !riscv_has_second(&x->context) &&
+        !(last->attributes & IOM_RISCV_LEAF_MSI))
+        walk->fill.valid = false;
     riscv_walk_done(walk);
 }
 

@@ -15,17 +15,6 @@
 
 #include "core/arch/vtd/vtd_internal.h"
 
-static struct iom_cache_match *add_part(const struct iom_arch *arch, struct iom_invalidation *invalidation,
-                                        uint32_t targets, uint32_t fields)
-{
-    assert(invalidation->parts < IOM_INVALIDATION_PARTS);
-    struct iom_invalidation_part *part = &invalidation->part[invalidation->parts++];
-    part->targets = targets;
-    part->match.fields = fields | IOM_TAG_IOMMU;
-    part->match.tag.iommu = arch->iommu;
-    return &part->match;
-}
-
 void vtd_invalidation_init(struct iom_invalidation *invalidation, enum iom_invalidation_source source)
 {
     memset(invalidation, 0, sizeof *invalidation);
@@ -34,7 +23,7 @@ void vtd_invalidation_init(struct iom_invalidation *invalidation, enum iom_inval
 
 void vtd_invalidate_everything(const struct iom_arch *arch, struct iom_invalidation *invalidation)
 {
-    (void)add_part(arch, invalidation, IOM_INVALIDATE_ALL, 0);
+    (void)iom_invalidation_add(invalidation, arch->iommu, IOM_INVALIDATE_ALL, 0);
 }
 
 // ---- context cache -------------------------------------------------------------------------------
@@ -56,11 +45,12 @@ void vtd_invalidate_context(const struct iom_arch *arch, struct iom_invalidation
 {
     static const uint8_t modes[] = {VTD_ENTRY_LEGACY, VTD_ENTRY_SCALABLE};
     if (granularity == VTD_GRANULARITY_GLOBAL) {
-        (void)add_part(arch, invalidation, IOM_INVALIDATE_CONTEXT, 0);
+        (void)iom_invalidation_add(invalidation, arch->iommu, IOM_INVALIDATE_CONTEXT, 0);
         return;
     }
     for (unsigned i = 0; i < sizeof modes; i++) {
-        struct iom_cache_match *match = add_part(arch, invalidation, IOM_INVALIDATE_CONTEXT, IOM_TAG_LEVEL);
+        struct iom_cache_match *match =
+            iom_invalidation_add(invalidation, arch->iommu, IOM_INVALIDATE_CONTEXT, IOM_TAG_LEVEL);
         match->tag.level = modes[i];
         if (modes[i] == VTD_ENTRY_LEGACY) {
             match->fields |= IOM_TAG_DOMAIN;
@@ -82,11 +72,12 @@ void vtd_invalidate_pasid(const struct iom_arch *arch, struct iom_invalidation *
 {
     static const uint8_t presence[] = {VTD_ENTRY_PRESENT, VTD_ENTRY_NOT_PRESENT};
     if (granularity == VTD_PASID_GLOBAL) {
-        (void)add_part(arch, invalidation, IOM_INVALIDATE_PASID, 0);
+        (void)iom_invalidation_add(invalidation, arch->iommu, IOM_INVALIDATE_PASID, 0);
         return;
     }
     for (unsigned i = 0; i < sizeof presence; i++) {
-        struct iom_cache_match *match = add_part(arch, invalidation, IOM_INVALIDATE_PASID, IOM_TAG_LEVEL);
+        struct iom_cache_match *match =
+            iom_invalidation_add(invalidation, arch->iommu, IOM_INVALIDATE_PASID, IOM_TAG_LEVEL);
         match->tag.level = presence[i];
         if (presence[i] == VTD_ENTRY_PRESENT) {
             match->fields |= IOM_TAG_DOMAIN;
@@ -112,7 +103,8 @@ static void set_pages(struct iom_cache_match *match, uint64_t address, unsigned 
 static struct iom_cache_match *add_stage(const struct iom_arch *arch, struct iom_invalidation *invalidation,
                                          uint32_t targets, enum vtd_stage stage, uint32_t domain)
 {
-    struct iom_cache_match *match = add_part(arch, invalidation, targets, IOM_TAG_DOMAIN | IOM_TAG_STAGE);
+    struct iom_cache_match *match =
+        iom_invalidation_add(invalidation, arch->iommu, targets, IOM_TAG_DOMAIN | IOM_TAG_STAGE);
     match->tag.stage = (uint8_t)stage;
     match->tag.domain = domain;
     return match;
@@ -128,11 +120,11 @@ void vtd_invalidate_iotlb(const struct iom_arch *arch, struct iom_invalidation *
 {
     const uint32_t both = IOM_INVALIDATE_IOTLB | IOM_INVALIDATE_PSC;
     if (granularity == VTD_GRANULARITY_GLOBAL) {
-        (void)add_part(arch, invalidation, both, 0);
+        (void)iom_invalidation_add(invalidation, arch->iommu, both, 0);
         return;
     }
     if (granularity == VTD_GRANULARITY_DOMAIN || !IOM_VTD_CAP_PSI(vtd_config(arch)->cap)) {
-        add_part(arch, invalidation, both, IOM_TAG_DOMAIN)->tag.domain = domain;
+        iom_invalidation_add(invalidation, arch->iommu, both, IOM_TAG_DOMAIN)->tag.domain = domain;
         return;
     }
     invalidation->leaf_only = pages->leaf_only;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The software side of a RISC-V IOMMU with a host for it: memory for tables, stores applied at once or held.
+// The software side of a RISC-V IOMMU with a host for it (table_host.h), and the translations that its tables
+// give.
 #pragma once
 
 #include <gtest/gtest.h>
 
-#include <map>
 #include <utility>
 #include <vector>
 
@@ -13,13 +13,14 @@
 #include "core/memory_image.h"
 #include "core/walk.h"
 #include "tests/arch/support/riscv_registers.h"
+#include "tests/arch/support/table_host.h"
 
 namespace riscv_test
 {
 
 constexpr uint64_t software_ram = uint64_t{1} << 32;
 
-class Software
+class Software : public tables_test::TableHost
 {
   public:
     explicit Software(const iom_riscv_software_settings &settings,
@@ -29,7 +30,7 @@ class Software
         EXPECT_EQ(iom_riscv_config_finish(&registers.config), nullptr);
         EXPECT_TRUE(iom_memory_image_add_range(image_, 0, software_ram - 1));
         const iom_software_config config = {&registers.arch, &settings};
-        const iom_software_host host = {this, take, store, retire};
+        const iom_software_host host = tables_in(image_);
         software_ = iom_riscv_software_ops.create(&config, &host, &error);
     }
     ~Software()
@@ -66,14 +67,7 @@ class Software
 
     iom_xlate translate(uint64_t address, unsigned flags, uint32_t source, uint32_t pasid = IOM_NO_PASID)
     {
-        iom_xlate x = {};
-        x.address = address;
-        x.source = source;
-        x.flags = static_cast<uint16_t>(flags);
-        if (pasid != IOM_NO_PASID) {
-            x.pasid = pasid;
-            x.flags |= IOM_REQ_PASID;
-        }
+        iom_xlate x = tables_test::make_request(address, flags, source, pasid);
         const iom_view view = registers.view();
         const iom_functional_memory memory = {this, read, swap};
         iom_translate_functional(&registers.arch, &view, &memory, &x);
@@ -87,13 +81,7 @@ class Software
         const iom_arch &arch = registers.arch;
         const iom_view view = registers.view();
         std::vector<std::pair<uint8_t, iom_tag>> result;
-        iom_xlate x = {};
-        x.address = address;
-        x.source = source;
-        if (pasid != IOM_NO_PASID) {
-            x.pasid = pasid;
-            x.flags = IOM_REQ_PASID;
-        }
+        iom_xlate x = tables_test::make_request(address, 0, source, pasid);
         for (arch.ops->enter(&arch, &view, &x); x.next != IOM_LOOKUP_DONE;) {
             iom_walk walk = {};
             walk.x = x;
@@ -118,53 +106,13 @@ class Software
         EXPECT_TRUE(iom_memory_image_read(image_, address, &value, sizeof value));
         return value;
     }
-    void apply(const iom_store &s)
-    {
-        EXPECT_EQ(s.bytes, 8);
-        EXPECT_TRUE(iom_memory_image_write(image_, s.address, &s.value, s.bytes));
-    }
 
     const iom_software_ops &ops = iom_riscv_software_ops;
     Registers registers;
     const char *error = nullptr;
-    bool hold = false; ///< stores are collected instead of applied
-    std::vector<iom_store> held;
-    std::vector<uint64_t> retired;
-    std::map<uint64_t, unsigned> taken; ///< address, size_log2
-    uint64_t tables_left = UINT64_MAX;
     uint64_t updates = 0; ///< accessed and dirty bits set by hardware
 
   private:
-    static bool take(void *context, unsigned size_log2, uint64_t *address)
-    {
-        auto *self = static_cast<Software *>(context);
-        if (self->tables_left == 0)
-            return false;
-        self->tables_left--;
-        self->next_ = (self->next_ + (uint64_t{1} << size_log2) - 1) >> size_log2 << size_log2;
-        *address = self->next_;
-        self->next_ += uint64_t{1} << size_log2;
-        self->taken[*address] = size_log2;
-        return true;
-    }
-    static bool store(void *context, const iom_store *s)
-    {
-        auto *self = static_cast<Software *>(context);
-        // Every store goes into a table that was handed out.
-        auto it = self->taken.upper_bound(s->address);
-        EXPECT_NE(it, self->taken.begin());
-        --it;
-        EXPECT_LE(s->address + 8, it->first + (uint64_t{1} << it->second));
-        if (self->hold)
-            self->held.push_back(*s);
-        else
-            self->apply(*s);
-        return true;
-    }
-    static void retire(void *context, uint64_t address)
-    {
-        static_cast<Software *>(context)->retired.push_back(address);
-    }
     static iom_access read(void *context, uint64_t address, void *data, unsigned bytes)
     {
         return iom_access_if(
@@ -184,7 +132,6 @@ class Software
 
     iom_memory_image *image_;
     iom_software *software_ = nullptr;
-    uint64_t next_ = 0x100000;
 };
 
 } // namespace riscv_test
