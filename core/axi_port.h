@@ -59,8 +59,8 @@ struct iom_axi_release {
     struct iom_msg msg;
 };
 
-/// Front end -> AXI port (one way), behind an answer of the same cycle: what has served the request is gone by
-/// the handshake, and so is the address. Deviating hardware only (iom_serial_config).
+/// Front end -> AXI port (one way), behind an answer of the same cycle: what has served the request is gone
+/// by the handshake, and so is the address. Deviating hardware only (iom_serial_config).
 struct iom_axi_loss {
     struct iom_msg msg;
 };

@@ -111,8 +111,8 @@ struct iom_serial_config {
     /// Deviations seen in hardware (docs/timing.md):
     bool quirk_walks_on_edge; ///< a walk starts only when something begins to be missing (contexts, pages);
                               ///< if the walker is busy then, it never does
-    bool quirk_walks_when_answered; ///< look-ups go on until the release and start walks; what those refuse
-                                    ///< is charged to whoever is in service when they end
+    bool quirk_walks_when_answered;  ///< look-ups go on until the release and start walks; what those refuse
+                                     ///< is charged to whoever is in service when they end
     bool quirk_address_at_handshake; ///< the address handed over is what the look-ups of the cycle behind the
                                      ///< answer give: 0 if what has served the request is gone by then
     bool quirk_live_context; ///< a page walk goes by what the look-ups of each cycle see of its context, and

@@ -39,11 +39,11 @@ static void glance(struct iom_stage *stage, struct iom_xlate *x, iom_cycle now)
     look_up(stage, x, &progress, &key, now);
 }
 
-static bool has_context(struct iom_stage *stage, iom_cycle now)
+// Deviation: hardware that refuses a request when the record queue can take a record only.
+static bool is_queue_full(const struct iom_stage *stage, iom_cycle now)
 {
-    struct iom_xlate x;
-    glance(stage, &x, now);
-    return x.next != IOM_LOOKUP_CONTEXT;
+    return stage->config.serial.quirk_full_queue_loses_record &&
+           !iom_port_can_send(&stage->ports[IOM_STAGE_FAULT], now);
 }
 
 // ---- answers -------------------------------------------------------------------------------------------
@@ -53,9 +53,7 @@ static void conclude(struct iom_stage *stage, iom_cycle now)
 {
     struct iom_serial *serial = &stage->serial;
     struct iom_fault *fault = &serial->dma->x.fault;
-    if (serial->dma->x.outcome == IOM_OUTCOME_FAULT && fault->recorded &&
-        stage->config.serial.quirk_full_queue_loses_record &&
-        !iom_port_can_send(&stage->ports[IOM_STAGE_FAULT], now)) {
+    if (serial->dma->x.outcome == IOM_OUTCOME_FAULT && is_queue_full(stage, now)) {
         fault->recorded = false;
         serial->waits_for_slot = true; // its credit wakes the stage
         return;
@@ -184,6 +182,19 @@ static void fill(struct iom_stage *stage, const struct iom_walk *walk, iom_cycle
     iom_cache_fill(stage->cache[walk->what], now, &walk->fill.tag, &walk->fill.payload);
 }
 
+// Deviation: whether the fault of a page or process walk is recorded is for the context that look-ups see now.
+static bool is_recorded(struct iom_stage *stage, const struct iom_fault *fault, iom_cycle now)
+{
+    const struct iom_arch *arch = stage->config.arch;
+    struct iom_xlate x;
+    glance(stage, &x, now);
+    if (x.next == IOM_LOOKUP_CONTEXT || arch->ops->charge == NULL)
+        return fault->recorded && x.next != IOM_LOOKUP_CONTEXT;
+    x.fault = *fault;
+    arch->ops->charge(arch, &x);
+    return x.fault.recorded;
+}
+
 // The fault of a walk that was begun for somebody else, charged to the request in service (x: its look-ups).
 static void adopt_fault(const struct iom_arch *arch, struct iom_xlate *x, const struct iom_fault *fault)
 {
@@ -216,15 +227,16 @@ void iom_serial_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cy
         iom_stage_account_walk(serial->dma, walk, now);
     if (walk->fill.valid && !squashed)
         fill(stage, walk, now);
-    if (refused && walk->what != IOM_LOOKUP_CONTEXT && stage->config.serial.quirk_live_context &&
-        serial->dma != NULL && !has_context(stage, now))
-        walk->x.fault.recorded = false; // the context would say whether
-    if (owned && !squashed && !walk->fill.valid && walk->x.next == IOM_LOOKUP_DONE &&
+    if (refused && owned && walk->what != IOM_LOOKUP_CONTEXT && stage->config.serial.quirk_live_context)
+        walk->x.fault.recorded = is_recorded(stage, &walk->x.fault, now);
+    // Hardware that does not find room for the record forgets about the fault.
+    bool forgotten = refused && is_queue_full(stage, now);
+    if (owned && !squashed && !forgotten && !walk->fill.valid && walk->x.next == IOM_LOOKUP_DONE &&
         walk->x.outcome != IOM_OUTCOME_RETRY) {
         serial->dma->x = walk->x; // a fault, or a result that is not to be cached
         iom_stage_decided(stage, serial->dma, IOM_TRACKED_WALK, now);
         conclude(stage, now);
-    } else if (refused && !owned && stage->config.serial.quirk_walks_when_answered) {
+    } else if (refused && !owned && !forgotten && stage->config.serial.quirk_walks_when_answered) {
         serial->stray = walk->x.fault;
         serial->has_stray = true;
     }

@@ -189,13 +189,11 @@ find_covering(const struct iom_tracker *tracker, enum which which, iom_cycle cre
     uint64_t kept = iom_min_u64(tracker->history_count, IOM_TRACK_HISTORY);
     for (uint64_t i = 0; i < tracker->active_count + kept; i++) {
         const struct iom_track_invalidation *invalidation =
-            i < tracker->active_count
-                ? &tracker->active[i]
-                : &tracker->history[(i - tracker->active_count) % IOM_TRACK_HISTORY];
+            i < tracker->active_count ? &tracker->active[i]
+                                      : &tracker->history[(i - tracker->active_count) % IOM_TRACK_HISTORY];
         bool known = i >= tracker->active_count || invalidation->used;
         if (known && invalidation->begun > created &&
-            (found == NULL ||
-             (invalidation->begun_sequence > found->begun_sequence) == (which == LAST)) &&
+            (found == NULL || (invalidation->begun_sequence > found->begun_sequence) == (which == LAST)) &&
             covers(invalidation, what))
             found = invalidation;
     }

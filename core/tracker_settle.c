@@ -232,8 +232,8 @@ static void name_covering(const struct iom_tracker *tracker, const struct iom_tr
             finding);
 }
 
-// Of what is known about a change, the part that concerns the copy used: others may hold copies that different
-// invalidations cover.
+// Of what is known about a change, the part that concerns the copy used: others may hold copies that
+// different invalidations cover.
 static iom_cycle covered_since(const struct iom_tracker *tracker, const struct iom_track_suspect *suspect,
                                uint32_t obligation, const struct iom_finding *finding)
 {

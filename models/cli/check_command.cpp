@@ -46,7 +46,8 @@ int check(const ConfigArguments &arguments)
 {
     LoadedConfig loaded = load(arguments);
     if (!loaded.ok() && is_for_records(arguments))
-        return print(arguments.shown() + ": good for `iommu-sim timing`, not for `run`: it has an AXI port\n");
+        return print(arguments.shown() +
+                     ": good for `iommu-sim timing`, not for `run`: it has an AXI port\n");
     if (!loaded.ok()) {
         std::cerr << loaded.messages();
         return exit_bad_input;

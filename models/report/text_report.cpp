@@ -97,9 +97,8 @@ const char *mode_text(VtdMode mode)
 
 std::string riscv_text(const RiscvSettings &riscv)
 {
-    const std::string first = "first stage (Sv" + std::to_string(12 + 9 * riscv.first_stage_levels) + ")";
-    const std::string second =
-        "second stage (Sv" + std::to_string(12 + 9 * riscv.second_stage_levels) + "x4)";
+    std::string first = "first stage (Sv" + std::to_string(12 + 9 * riscv.first_stage_levels) + ")";
+    std::string second = "second stage (Sv" + std::to_string(12 + 9 * riscv.second_stage_levels) + "x4)";
     switch (riscv.mode) {
     case RiscvMode::first_stage:
         return first;

@@ -175,6 +175,7 @@ std::vector<std::string> ReportRecorder::log() const
         return a.report.thread < b.report.thread;
     });
     std::vector<std::string> lines;
+    lines.reserve(sorted.size());
     for (const Entry &entry : sorted)
         lines.push_back(line(entry));
     return lines;

@@ -302,8 +302,8 @@ void Rig::set_registers()
 
 // ---- playing -------------------------------------------------------------------------------------------
 
-// A change that software never invalidated is its own fault, not that of the hardware; and a request that waited
-// for its turn when the queue was drained was there before.
+// A change that software never invalidated is its own fault, not that of the hardware; and a request that
+// waited for its turn when the queue was drained was there before.
 bool Rig::is_stale(const iom_finding &finding) const
 {
     if (finding.kind != IOM_FINDING_HAZARD || !finding.has_request || finding.covered == IOM_NEVER)
