@@ -98,14 +98,14 @@ static void take_up(struct iom_axi_port *axi, iom_cycle now)
 {
     if (axi->phase != IDLE || now < axi->idle_from)
         return;
-    for (uint8_t channel = READ; channel <= WRITE; channel++) {
+    for (unsigned channel = READ; channel <= WRITE; channel++) {
         struct iom_port *port = &axi->ports[channel];
         if (iom_port_peek(port, now) == NULL)
             continue;
         struct iom_dma *dma = dma_of(iom_port_pop(port));
-        iom_msg_push_route(&dma->msg, channel);
+        iom_msg_push_route(&dma->msg, (uint8_t)channel);
         axi->serving = dma;
-        axi->channel = channel;
+        axi->channel = (uint8_t)channel;
         axi->waited = false;
         axi->taken_up = now;
         axi->looked_up = !violates_boundary(axi, dma);

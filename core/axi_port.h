@@ -16,7 +16,8 @@
 //               that cycle. It stays in service until its address handshake (in a), the next one is taken up
 //               in a + 2 or later: so two hits are three cycles apart
 //   handshake   of an answer that arrives in n: in n if the target is ready. Memory always is; the part that
-//               answers refused requests holds one read and one write. A request that would cross a 4 KiB
+//               answers refused requests holds one read, to its last beat, and one write, to its last data
+//               (which wait while two responses of refused writes do). A request that would cross a 4 KiB
 //               page (boundary_check) is not looked up but refused in the cycle after it was taken up
 //   data        of a write moves one beat per cycle, in the order in which writes were presented, from the
 //               cycle behind the handshake on; the write goes to memory with its last beat

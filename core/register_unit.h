@@ -44,12 +44,12 @@ struct iom_tracker;
 
 /// How reports become records in memory.
 struct iom_record_pace {
-    uint64_t
-        store_delay_cycles;  ///< from the report (or the end of the store before) to the store's departure
+    /// From the report (or the end of the store before) to the store's departure.
+    uint64_t store_delay_cycles;
     bool slot_until_written; ///< a report keeps its slot until its record is in memory, else until taken
     /// Deviation seen in hardware (docs/timing.md): while memory acknowledges a record (its address takes one
     /// cycle, each beat of beat_bytes one more), one slot is freed in each cycle: that of the record itself
-    /// first, then those of the reports behind it, which are lost.
+    /// first, then those of the reports behind it, which are lost (drains are not).
     bool quirk_writing_drops_reports;
     uint32_t beat_bytes;
 };

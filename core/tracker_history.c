@@ -136,10 +136,12 @@ static struct iom_track_request request_of(const struct iom_dma *dma)
                                       .anywhere = true};
 }
 
-static void decide(struct iom_tracker *tracker, struct iom_track_invalidation *invalidation, bool duplicate)
+// A finding about an invalidation itself.
+static struct iom_finding finding_about(const struct iom_tracker *tracker, enum iom_finding_kind kind,
+                                        const struct iom_track_invalidation *invalidation)
 {
     struct iom_finding finding = {
-        .kind = duplicate ? IOM_FINDING_DUPLICATE : IOM_FINDING_NEEDLESS,
+        .kind = (uint8_t)kind,
         .severity = IOM_SEVERITY_NOTE,
         .iommu = invalidation->iommu,
         .looked_up = IOM_NEVER,
@@ -149,6 +151,13 @@ static void decide(struct iom_tracker *tracker, struct iom_track_invalidation *i
     finding.invalidation = invalidation->what.id;
     finding.commanded = invalidation->begun;
     finding.completed = invalidation->ended;
+    return finding;
+}
+
+static void decide(struct iom_tracker *tracker, struct iom_track_invalidation *invalidation, bool duplicate)
+{
+    struct iom_finding finding =
+        finding_about(tracker, duplicate ? IOM_FINDING_DUPLICATE : IOM_FINDING_NEEDLESS, invalidation);
     *(duplicate ? &tracker->stats.duplicates : &tracker->stats.needless) += 1;
     tracker->candidates -= invalidation->candidate;
     invalidation->candidate = false;
@@ -179,17 +188,7 @@ static void count_good(struct iom_tracker *tracker, struct iom_track_invalidatio
     invalidation->counting = false;
     if (invalidation->good == 0)
         return;
-    struct iom_finding finding = {
-        .kind = IOM_FINDING_OVER_INVALIDATION,
-        .severity = IOM_SEVERITY_NOTE,
-        .iommu = invalidation->iommu,
-        .looked_up = IOM_NEVER,
-        .visible = IOM_NEVER,
-    };
-    iom_track_describe(tracker, 0, &finding);
-    finding.invalidation = invalidation->what.id;
-    finding.commanded = invalidation->begun;
-    finding.completed = invalidation->ended;
+    struct iom_finding finding = finding_about(tracker, IOM_FINDING_OVER_INVALIDATION, invalidation);
     finding.entries = invalidation->good;
     iom_track_find(tracker, &finding);
 }

@@ -4,13 +4,11 @@
 //
 // Compared are, to the cycle:
 //   requests       result, address or cause, handshake, completion; the reads of memory made for it: how
-//   many,
-//                  where, when. A request without result is exact if the model has not completed it by the
-//                  end of the record either; one that was never presented (behind one that hangs) is not
+//                  many, where, when. A request without result is exact if the model has not completed it by
+//                  the end of the record either; one that was never presented (behind one that hangs) is not
 //                  counted
 //   commands       the read that fetched it, when the head passes it, which invalidation it does and when,
-//   data
-//                  of a fence
+//                  data of a fence
 //   fault records  every handshake of their way to memory, their contents, when the tail passes them
 //   operations     start and end of what software did, and when a doorbell shows
 // A read belongs to the request in service when memory accepts it: the next one to be accepted, if it has

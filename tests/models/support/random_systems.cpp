@@ -239,6 +239,38 @@ SystemConfig random_workload(uint64_t seed)
     return config;
 }
 
+SystemConfig as_riscv(const SystemConfig &original, uint64_t seed)
+{
+    Dice dice(seed + 0x20000, "random systems");
+    SystemConfig config = original;
+    config.iommu.arch = Architecture::riscv;
+    config.vtd = VtdSettings();
+    config.iotlb.tag_by = IotlbTag::domain;
+    RiscvSettings &riscv = config.riscv;
+    riscv.mode = dice.one_of({RiscvMode::first_stage, RiscvMode::first_stage, RiscvMode::second_stage,
+                              RiscvMode::nested, RiscvMode::nested, RiscvMode::pass_through});
+    if (config.workload.threads != 0 && riscv.mode == RiscvMode::pass_through)
+        riscv.mode = RiscvMode::first_stage;
+    riscv.first_stage_levels = dice.between(3, 5);
+    riscv.second_stage_levels = dice.between(3, 5);
+    riscv.directory_levels = dice.between(2, 3);
+    riscv.hardware_flags = dice.chance(40);
+    riscv.features.msi_flat = dice.chance(50); // else device contexts of 32 bytes
+    riscv.features.msi_mrif = riscv.features.amo_mrif = riscv.features.msi_flat && dice.chance(50);
+    riscv.features.non_leaf = dice.chance(50);
+    riscv.features.range = dice.chance(50);
+    riscv.invalidation_tags = dice.one_of({1u, 2u, 32u});
+    const bool first_stage = riscv.mode == RiscvMode::first_stage || riscv.mode == RiscvMode::nested;
+    bool processes = first_stage && dice.chance(20);
+    for (DeviceSettings &device : config.devices) {
+        if (!first_stage)
+            device.pasid.reset();
+        processes = processes || device.pasid.has_value();
+    }
+    riscv.process_bits = processes ? dice.one_of({8u, 17u, 20u}) : 0;
+    return config;
+}
+
 // ---- results as text ----------------------------------------------------------------------------------
 
 namespace

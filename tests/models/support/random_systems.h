@@ -18,6 +18,9 @@ iommu_sim::SystemConfig random_system(uint64_t seed, uint64_t requests);
 /// traffic of their own. Hardware and driver are correct.
 iommu_sim::SystemConfig random_workload(uint64_t seed);
 
+/// The same around a RISC-V IOMMU, in a mode and with extensions that the seed decides.
+iommu_sim::SystemConfig as_riscv(const iommu_sim::SystemConfig &config, uint64_t seed);
+
 /// Everything a run has measured; the number of events is the kernels' own.
 std::string text_of(const iommu_sim::SessionResult &result);
 /// Empty, or the first line in which two results differ.
