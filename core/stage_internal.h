@@ -41,6 +41,7 @@ struct iom_serial {
     struct iom_dma *dma; ///< in service, null: none
     struct iom_xlate x;  ///< its look-ups
     bool concluded;      ///< it has been answered
+    bool reported;       ///< with a fault that is recorded, or was to be
     bool released;       ///< and handed over in this cycle
     bool waits_for_slot; ///< it is refused without a record as soon as there is a slot
     uint8_t missing;     ///< enum iom_lookup: what its last look-ups missed

@@ -53,7 +53,9 @@ static void conclude(struct iom_stage *stage, iom_cycle now)
 {
     struct iom_serial *serial = &stage->serial;
     struct iom_fault *fault = &serial->dma->x.fault;
-    if (serial->dma->x.outcome == IOM_OUTCOME_FAULT && is_queue_full(stage, now)) {
+    bool refused = serial->dma->x.outcome == IOM_OUTCOME_FAULT;
+    serial->reported |= refused && fault->recorded;
+    if (refused && is_queue_full(stage, now)) {
         fault->recorded = false;
         serial->waits_for_slot = true; // its credit wakes the stage
         return;
@@ -65,7 +67,7 @@ static void conclude(struct iom_stage *stage, iom_cycle now)
     serial->concluded = true;
     for (unsigned i = 0; i < IOM_SERIAL_WALKERS; i++)
         serial->walk[i].awaited = false; // what still runs is for nobody
-    serial->answered = serial->dma->x.outcome == IOM_OUTCOME_FAULT ? IOM_NEVER : now;
+    serial->answered = refused ? IOM_NEVER : now;
     iom_stage_finish(stage, serial->dma, now, now);
 }
 
@@ -134,6 +136,8 @@ static void evaluate(struct iom_stage *stage, iom_cycle now)
     struct iom_progress progress;
     struct iom_tag key;
     enum iom_lookup before = serial->missing;
+    bool waited = serial->waits_for_slot;
+    serial->waits_for_slot = false;
     bool found = look_up(stage, &serial->x, &progress, &key, now);
     iom_stage_count_lookups(stage, &progress, now);
     serial->missing = serial->x.next;
@@ -146,6 +150,8 @@ static void evaluate(struct iom_stage *stage, iom_cycle now)
         return;
     iom_stage_drop_context(stage, serial->dma);
     serial->dma->x = serial->x;
+    if (waited) // the record has been lost
+        serial->dma->x.fault.recorded = false;
     if (progress.hits != 0)
         iom_stage_decided(stage, serial->dma, IOM_TRACKED_CONTEXT + iom_log2_u64(progress.hits), now);
     conclude(stage, now);
@@ -182,7 +188,8 @@ static void fill(struct iom_stage *stage, const struct iom_walk *walk, iom_cycle
     iom_cache_fill(stage->cache[walk->what], now, &walk->fill.tag, &walk->fill.payload);
 }
 
-// Deviation: whether the fault of a page or process walk is recorded is for the context that look-ups see now.
+// Deviation: whether the fault of a page or process walk is recorded is for the context that look-ups see
+// now.
 static bool is_recorded(struct iom_stage *stage, const struct iom_fault *fault, iom_cycle now)
 {
     const struct iom_arch *arch = stage->config.arch;
@@ -249,7 +256,8 @@ void iom_serial_walk_done(struct iom_stage *stage, struct iom_walk *walk, iom_cy
 }
 
 // Deviation: what a walk refuses that nobody waits for any more is charged to the request in service. If it
-// has its answer there is one record more; else it is refused.
+// has its answer there is one record more, unless that was a fault: to the queue it is the same one. Else it
+// is refused.
 static void charge_stray(struct iom_stage *stage, iom_cycle now)
 {
     struct iom_serial *serial = &stage->serial;
@@ -263,7 +271,8 @@ static void charge_stray(struct iom_stage *stage, iom_cycle now)
         iom_stage_drop_context(stage, serial->dma);
         serial->dma->x = charged;
         conclude(stage, now);
-    } else if (charged.fault.recorded && iom_port_can_send(&stage->ports[IOM_STAGE_FAULT], now)) {
+    } else if (charged.fault.recorded && !serial->reported &&
+               iom_port_can_send(&stage->ports[IOM_STAGE_FAULT], now)) {
         struct iom_dma answered = {.x = charged};
         iom_stage_report(stage, &answered, now);
     }
@@ -281,7 +290,7 @@ static void begin_service(struct iom_stage *stage, uint32_t input, iom_cycle now
     if (stage->view.monitored != 0)
         iom_stage_event(stage, &serial->x, iom_stage_request_event(serial->dma), false, now);
     serial->dma->looked_up = serial->arrived = now;
-    serial->concluded = false;
+    serial->concluded = serial->reported = false;
     serial->missing = IOM_LOOKUP_DONE;
     look_now(stage, now);
 }
@@ -316,13 +325,11 @@ void iom_serial_take_up(struct iom_stage *stage, iom_cycle now)
     if (due)
         serial->next = serial->again ? now + stage->unit.period : IOM_NEVER;
     serial->again = false;
-    if (serial->waits_for_slot) { // it stays refused
-        if (iom_port_can_send(&stage->ports[IOM_STAGE_FAULT], now)) {
-            serial->waits_for_slot = false;
-            conclude(stage, now);
-        }
-    } else if (due) {
+    if (due) {
         evaluate(stage, now);
+    } else if (serial->waits_for_slot && !is_queue_full(stage, now)) {
+        serial->waits_for_slot = false;
+        conclude(stage, now);
     }
     if (serial->has_stray)
         charge_stray(stage, now);

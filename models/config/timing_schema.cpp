@@ -143,7 +143,7 @@ void add_serial_quirks(Section<QuirkSettings> &s)
     s.boolean(
         "full_queue_loses_record", &QuirkSettings::full_queue_loses_record,
         "Serial look-up: a fault that finds the record queue full goes on without a record when there is "
-        "room.");
+        "room; one of a walk is forgotten.");
     s.boolean("head_passes_waits", &QuirkSettings::head_passes_waits,
               "The command queue's head passes a wait when it begins, not when it has completed.");
     s.boolean("waits_skip_drain", &QuirkSettings::waits_skip_drain,

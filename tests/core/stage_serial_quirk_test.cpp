@@ -277,6 +277,8 @@ TEST(StageSerialQuirk, a_fault_that_waits_for_a_slot_goes_on_without_a_record)
 {
     for (bool quirk : {false, true}) {
         for (bool walks : {false, true}) {
+            if (quirk && walks)
+                continue; // forgotten: the next test
             SCOPED_TRACE(testing::Message() << "quirk " << quirk << " walks " << walks);
             iom_stage_config config = serial_stage();
             config.serial.quirk_full_queue_loses_record = quirk;
@@ -299,6 +301,48 @@ TEST(StageSerialQuirk, a_fault_that_waits_for_a_slot_goes_on_without_a_record)
             EXPECT_EQ(b.answered(next), 260u);
         }
     }
+}
+
+// A walk shows its fault for one cycle. What is missing still is walked for again, unless that takes an edge.
+TEST(StageSerialQuirk, a_fault_of_a_walk_that_finds_no_slot_is_forgotten)
+{
+    for (bool edge : {false, true}) {
+        SCOPED_TRACE(edge);
+        iom_stage_config config = serial_stage();
+        config.serial.quirk_full_queue_loses_record = true;
+        config.serial.quirk_walks_on_edge = edge;
+        SerialBench b(config, 1);
+        b.free_report_slots = false;
+        b.warm(dev, {page_b});
+        b.walk_cycles[IOM_LOOKUP_IOTLB] = 20;
+        b.send(200, dev, refused_address); // takes the slot
+        iom_dma *held = b.send(220, dev, page_a);
+        b.free_report_slot(250); // refused in 240, and in 261
+        b.bench.run_to(2000);
+        EXPECT_EQ(b.answered(held), edge ? never : 261u);
+        EXPECT_EQ(b.reports.size(), edge ? 1u : 2u);
+    }
+}
+
+// Look-ups go on while it waits: without the entry that refuses there is nothing to refuse.
+TEST(StageSerialQuirk, a_fault_that_waits_for_a_slot_goes_with_its_entry)
+{
+    iom_stage_config config = serial_stage();
+    config.serial.quirk_full_queue_loses_record = true;
+    SerialBench b(config, 1);
+    b.free_report_slots = false;
+    b.warm(dev, {page_b});
+    b.map(page_a, page_a, IOM_PERM_READ);
+    b.warm(dev, {page_a});
+    b.send(200, dev, refused_address); // takes the slot
+    iom_dma *held = b.send(220, dev, page_a, IOM_REQ_WRITE);
+    b.map(page_a);
+    b.invalidate_page(230, page_a);
+    b.bench.run_to(2000);
+    EXPECT_EQ(b.begun(IOM_LOOKUP_IOTLB).back(), 231u);
+    EXPECT_EQ(held->x.outcome, IOM_OUTCOME_ADDRESS);
+    EXPECT_NE(b.answered(held), never);
+    EXPECT_EQ(b.reports.size(), 1u);
 }
 
 TEST(StageSerialQuirk, a_lost_record_leaves_its_slot_to_the_next_fault)
