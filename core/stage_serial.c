@@ -54,12 +54,14 @@ static void conclude(struct iom_stage *stage, iom_cycle now)
     struct iom_serial *serial = &stage->serial;
     struct iom_fault *fault = &serial->dma->x.fault;
     bool refused = serial->dma->x.outcome == IOM_OUTCOME_FAULT;
-    serial->reported |= refused && fault->recorded;
-    if (refused && is_queue_full(stage, now)) {
+    serial->reported |= fault->recorded;                 // also of what deviating hardware lets pass
+    bool debug = (serial->x.flags & IOM_REQ_DEBUG) != 0; // of registers: no record, no handshake
+    if (refused && !debug && is_queue_full(stage, now)) {
         fault->recorded = false;
         serial->waits_for_slot = true; // its credit wakes the stage
         return;
     }
+    serial->waits_for_slot = false;
     // Deviating hardware records what it lets pass all the same.
     bool passes = serial->dma->x.outcome == IOM_OUTCOME_BYPASS && fault->recorded;
     if (passes && iom_port_can_send(&stage->ports[IOM_STAGE_FAULT], now))
@@ -67,7 +69,7 @@ static void conclude(struct iom_stage *stage, iom_cycle now)
     serial->concluded = true;
     for (unsigned i = 0; i < IOM_SERIAL_WALKERS; i++)
         serial->walk[i].awaited = false; // what still runs is for nobody
-    serial->answered = refused ? IOM_NEVER : now;
+    serial->answered = refused || debug ? IOM_NEVER : now;
     iom_stage_finish(stage, serial->dma, now, now);
 }
 

@@ -114,6 +114,11 @@ class Run
                                         : load(options_.config, ConfigUse::records);
         if (!loaded.ok())
             return bad_input(loaded.messages());
+        if (loaded.config.axi.beat_bytes == 0) // right for other commands
+            return bad_input(
+                "timing: " + (options_.config.path.empty() ? default_profile : options_.config.shown()) +
+                ": axi.beat_bytes: records need an AXI port in front of the IOMMU, as " + default_profile +
+                " has it");
         // Before the work, which would be lost.
         if (!options_.requests_file.empty() && !table_.open(options_.requests_file))
             error(table_.error());

@@ -104,7 +104,8 @@ Section<RiscvQuirks> quirks_section()
     s.boolean("narrow_device_ids", &Q::narrow_device_ids,
               "The check of a device id's width takes base contexts for extended ones.");
     s.boolean("bypass_beats_refusal", &Q::bypass_beats_refusal,
-              "A process id that is not allowed is recorded, and passes, where nothing is translated.");
+              "A process id or privilege that is not allowed is recorded, and passes, where nothing is "
+              "translated.");
     s.boolean(
         "process_directory_untranslated", &Q::process_directory_untranslated,
         "The root of a process directory is not translated by the second stage, its other tables from a "

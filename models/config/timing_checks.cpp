@@ -81,6 +81,10 @@ void check_records(const SystemConfig &config, CheckReport &report)
     if (axi && !config.frontend.serial)
         report.conflict({"axi.beat_bytes", "frontend.serial"},
                         "an AXI port takes one request at a time; set frontend.serial: true");
+    if (axi && config.memory.channels.beat_bytes == 0)
+        report.conflict({"memory.channels.beat_bytes", "axi.beat_bytes"},
+                        "records need a memory port with channels beside the AXI port; set "
+                        "memory.channels.beat_bytes");
 }
 
 void check_run(const SystemConfig &config, CheckReport &report)

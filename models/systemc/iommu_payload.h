@@ -128,7 +128,9 @@ void describe_message(const iom_msg &msg, tlm::tlm_generic_payload &payload);
 inline bool is_one_way(const iom_msg &msg)
 {
     return msg.kind == IOM_MSG_REPORT || msg.kind == IOM_MSG_PROBE || msg.kind == IOM_MSG_QUEUE_SETUP ||
-           msg.kind == IOM_MSG_QUEUE_EVENT || msg.kind == IOM_MSG_PAGE_RESPONSE;
+           msg.kind == IOM_MSG_QUEUE_EVENT || msg.kind == IOM_MSG_PAGE_RESPONSE ||
+           msg.kind == IOM_MSG_WALK_CONTEXT || msg.kind == IOM_MSG_AXI_EVENT ||
+           msg.kind == IOM_MSG_AXI_RELEASE;
 }
 
 } // namespace iommu_sim

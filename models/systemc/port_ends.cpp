@@ -169,6 +169,10 @@ void ResponderEnd::deliver(void *self, iom_port *, iom_msg *msg)
     auto &end = *static_cast<ResponderEnd *>(self);
     // The message came in this payload, and goes back in it.
     auto *payload = static_cast<PooledPayload *>(msg->carrier);
+    if (payload == nullptr && end.peer_ != nullptr) { // no answer: one way, from the responder
+        payload = &end.peer_->pool_.take(*msg);
+        describe_message(*msg, *payload);
+    }
     assert(payload != nullptr && payload->extension.msg == msg);
     payload->extension.arrival = msg->arrival;
     tlm::tlm_phase phase = tlm::BEGIN_RESP;

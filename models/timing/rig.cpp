@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <new>
 #include <stdexcept>
+#include <string>
 
 #include "models/system_settings.h"
 #include "models/systemc/systemc_kernel.h"
@@ -116,8 +117,11 @@ Rig::Rig(const SystemConfig &profile, const Record &record, KernelKind kernel)
             kernel_ = std::make_unique<SystemcKernel>(netlist_, partition_by_unit(netlist_), 1000);
         else
             kernel_ = std::make_unique<CoreKernel>(netlist_);
-    } catch (...) {
+    } catch (const std::invalid_argument &problem) { // connections that no kernel can play (models/kernel.h)
         free_all(); // the destructor does not run for an object that was not finished
+        throw std::runtime_error(std::string("hops: ") + problem.what() + "; let one of them take a cycle");
+    } catch (...) {
+        free_all();
         throw;
     }
 }

@@ -153,6 +153,15 @@ class Timing(ProgramTest):
         with open(path, newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file)), done.returncode
 
+    def test_both_kernels_give_the_same_if_the_front_end_is_a_module_of_its_own(self):
+        """Connections of zero latency keep units in one module. Here an address is lost on its way between two."""
+        hops = [argument for hop in ("look_up", "tables", "commands", "records", "control", "spread", "events", "reports")
+                for argument in ("--set", f"hops.{hop}.request_cycles=1")]
+        tables = [self.table("--kernel", kernel, *hops, "--filter", "rand/async/s3005/F/1LVL/m2", path_of("random_async"))
+                  for kernel in ("core", "systemc")]
+        self.assertEqual(tables[1], tables[0])
+        self.assertIn("0x0", {row["simulated_address"] for row in tables[0][0]})
+
     def test_table_of_requests_says_what_was_recorded(self):
         chosen = records("throughput")[:3] + [record for name in ("cmdqueue", "faults") for record in records(name)
                                               if record["hang"] or "boundary" in record["id"]]
@@ -256,9 +265,17 @@ class Timing(ProgramTest):
         self.assertEqual(self.good("timing", "--config", ROOT / "configs/profiles/riscv-zdl.yaml", record), out)
 
     def test_configuration_without_axi_port_is_refused(self):
-        error = self.bad("timing", "--config", self.write("plain.yaml", "name: plain\n"),
-                         self.write_records("one.jsonl", [self.simple()]))
-        self.assertIn("axi.beat_bytes", error)
+        config = self.write("plain.yaml", "name: plain\n")
+        error = self.bad("timing", "--config", config, self.write_records("one.jsonl", [self.simple()]))
+        self.assertEqual(error, f"iommu-sim: timing: {config}: axi.beat_bytes: records need an AXI port in front of the "
+                                "IOMMU, as configs/profiles/riscv-zdl.yaml has it\n")
+
+    def test_connections_without_latency_that_form_a_loop(self):
+        record = self.write_records("one.jsonl", [self.simple()])
+        hop = "hops.walks={request_cycles: 0, response_cycles: 0}"
+        for kernel in ("core", "systemc"):
+            error = self.bad("timing", "--kernel", kernel, "--set", hop, record)
+            self.assertRegex(error, r"hops: .*loop; let one of them take a cycle\n$")
 
     def test_unusable_files(self):
         broken = self.simple()

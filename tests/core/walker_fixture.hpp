@@ -106,7 +106,7 @@ inline const iom_arch_ops toy_ops = [] {
 
 struct Options {
     uint32_t inputs = 1, walkers = 1, memory_depth = 0;
-    bool squash = true;
+    bool squash = true, live_context = false;
     iom_psc_config psc = {}; ///< no caches
     const iom_arch_ops *ops = &toy_ops;
     iom_walk_timing timing = {};
@@ -121,6 +121,7 @@ class WalkerBench
     {
         iom_pool_init(&walks_, IOM_MSG_WALK, sizeof(iom_walk));
         iom_pool_init(&controls_, IOM_MSG_CONTROL, sizeof(iom_control));
+        iom_pool_init(&contexts_, IOM_MSG_WALK_CONTEXT, sizeof(iom_walk_context));
         arch.ops = options.ops;
         iom_walker_config config = {};
         config.arch = &arch;
@@ -130,6 +131,7 @@ class WalkerBench
         config.timing = options.timing;
         config.fused_psc = true;
         config.squash_walks = options.squash;
+        config.live_context = options.live_context;
         config.psc = options.psc;
         walker = iom_walker_create(&config, "walker");
         bench.add(world.unit());
@@ -158,6 +160,7 @@ class WalkerBench
         iom_walker_destroy(walker);
         iom_pool_free(&walks_);
         iom_pool_free(&controls_);
+        iom_pool_free(&contexts_);
     }
     WalkerBench(const WalkerBench &) = delete;
     WalkerBench &operator=(const WalkerBench &) = delete;
@@ -187,6 +190,14 @@ class WalkerBench
         message->op = static_cast<uint8_t>(op);
         world.send_at(arrival - 1, inputs_, &message->msg);
         return message;
+    }
+    /// What the stage at `input` sees of the context of its page walk.
+    void tell(uint32_t input, iom_cycle arrival, const iom_context &context, bool write)
+    {
+        auto *message = reinterpret_cast<iom_walk_context *>(iom_pool_take(&contexts_));
+        message->context = context;
+        message->write = write;
+        world.send_at(arrival - 1, input, &message->msg);
     }
     /// Arrival of the answer at the requester.
     iom_cycle done(const iom_walk *walk) const
@@ -229,7 +240,7 @@ class WalkerBench
         world.send_at(now + memory_cycles, port, msg);
     }
 
-    iom_pool walks_ = {}, controls_ = {};
+    iom_pool walks_ = {}, controls_ = {}, contexts_ = {};
     uint32_t inputs_;
 };
 

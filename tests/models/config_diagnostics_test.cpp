@@ -384,10 +384,15 @@ TEST(ConfigDiagnostics, PortsOfRecords)
         {"serial without port", "frontend: {serial: true}\n",
          "s.yaml:1:20: frontend.serial: one request at a time needs an AXI port; set axi.beat_bytes, or "
          "frontend.serial: false\n"},
-        {"port without serial", "axi: {beat_bytes: 8}\n",
+        {"port without serial", "axi: {beat_bytes: 8}\nmemory: {channels: {beat_bytes: 8}}\n",
          "s.yaml:1:19: axi.beat_bytes: an AXI port takes one request at a time; set frontend.serial: true\n"},
-        {"chained", "axi: {beat_bytes: 8}\nfrontend: {serial: true}\niommu: {wiring: chained}\n",
-         "s.yaml:2:20: frontend.serial: one request at a time needs all caches in one stage; set "
+        {"port without channels", "axi: {beat_bytes: 8}\nfrontend: {serial: true}\n",
+         "s.yaml:1:19: axi.beat_bytes: records need a memory port with channels beside the AXI port; set "
+         "memory.channels.beat_bytes\n"},
+        {"chained",
+         "axi: {beat_bytes: 8}\nmemory: {channels: {beat_bytes: 8}}\nfrontend: {serial: true}\n"
+         "iommu: {wiring: chained}\n",
+         "s.yaml:3:20: frontend.serial: one request at a time needs all caches in one stage; set "
          "iommu.wiring: fused\n"},
     };
     for (const Case &c : cases)

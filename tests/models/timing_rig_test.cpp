@@ -80,7 +80,8 @@ TEST(TimingRig, configurations_that_do_not_fit_are_refused)
     SystemConfig plain = profile();
     plain.axi.beat_bytes = 0;
     EXPECT_NE(error_of(plain, small()).find("axi.beat_bytes"), std::string::npos);
-    plain = profile({"memory.channels.beat_bytes=0", "quirks.writing_drops_reports=false"});
+    plain = profile();
+    plain.memory.channels.beat_bytes = 0;
     EXPECT_NE(error_of(plain, small()).find("memory.channels.beat_bytes"), std::string::npos);
     EXPECT_NE(error_of(profile({"hops.tables.response_cycles=4"}), small()).find("mem_read_latency"),
               std::string::npos);

@@ -58,8 +58,8 @@ struct iom_riscv_config {
         bool dirty_not_rechecked;       ///< a cached entry serves writes although D was clear
         bool upper_address_ignored;     ///< address bits above those the tables translate
         bool narrow_device_ids;         ///< the width check takes base contexts for extended ones
-        bool bypass_beats_refusal;      ///< a process_id that is not allowed is recorded, and passes, where
-                                        ///< nothing is translated
+        bool bypass_beats_refusal;      ///< a process_id or privilege that is not allowed is recorded, and
+                                        ///< passes, where nothing is translated
         bool process_directory_untranslated; ///< the root of a process directory is not translated by the
                                              ///< second stage, other tables of it from a root at 0
         bool superpage_address;      ///< a small first-stage page in a large second-stage page: address bits

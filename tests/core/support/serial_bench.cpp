@@ -16,6 +16,8 @@ namespace bench
 namespace
 {
 
+constexpr uint64_t silent = 1; // attribute of contexts
+
 void refuse(iom_xlate *x, uint16_t code)
 {
     x->next = IOM_LOOKUP_DONE;
@@ -24,11 +26,12 @@ void refuse(iom_xlate *x, uint16_t code)
     x->fault.address = x->address;
     x->fault.source = x->source;
     x->fault.code = code;
-    x->fault.recorded = x->source != toy_silent;
+    x->fault.recorded = x->source != toy_silent && x->context.attributes != silent;
 }
 
 void enter(const iom_arch *arch, const iom_view *view, iom_xlate *x)
 {
+    x->context.attributes = 0;
     if ((x->address & passing_address) == 0) {
         toy_arch_ops.enter(arch, view, x);
         return;
@@ -55,7 +58,8 @@ bool use(const iom_arch *arch, const iom_view *view, iom_xlate *x, const iom_tag
 // Whether a fault is recorded is for the context of the request to say.
 void charge(const iom_arch *, iom_xlate *x)
 {
-    x->fault.recorded = x->next != IOM_LOOKUP_CONTEXT && x->source != toy_silent;
+    const bool is_silent = x->source == toy_silent || x->context.attributes == silent;
+    x->fault.recorded = x->next != IOM_LOOKUP_CONTEXT && !is_silent;
 }
 
 const iom_arch_ops *serial_ops()
@@ -346,9 +350,11 @@ void SerialBench::finish_walk(iom_walk &walk) const
     if (walk.what == IOM_LOOKUP_CONTEXT) {
         found = bad_contexts.count(x.source) == 0;
         walk.fill.payload.context = toy_context(x.source);
+        walk.fill.payload.context.attributes = silent_contexts.count(x.source) != 0 ? silent : 0;
     } else if (walk.what == IOM_LOOKUP_PASID) {
         found = bad_processes.count({x.source, x.pasid}) == 0;
         walk.fill.payload.context = toy_process(x.source, x.pasid);
+        walk.fill.payload.context.attributes = x.context.attributes;
     } else {
         auto page = pages_.find(iom_align_down(x.address, IOM_PAGE_LOG2));
         found = page != pages_.end();

@@ -69,6 +69,8 @@ class SerialBench
     void map(uint64_t page, uint64_t offset = moved, uint8_t permissions = IOM_PERM_READ | IOM_PERM_WRITE);
     std::set<uint32_t> bad_contexts;                       ///< requesters whose context walk refuses
     std::set<std::pair<uint32_t, uint32_t>> bad_processes; ///< requesters and PASIDs
+    /// Requesters whose context says that no fault is recorded: walks bring it like that from now on.
+    std::set<uint32_t> silent_contexts;
     /// Sends a request that needs no other walk than those for `pages` and what leads to them, and lets it
     /// pass; what has been seen is forgotten. `pages` are mapped.
     void warm(uint32_t source, const std::vector<uint64_t> &pages, uint32_t pasid = 0);
