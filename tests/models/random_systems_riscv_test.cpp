@@ -39,7 +39,7 @@ TEST(RandomRiscv, are_valid_configurations)
 
 TEST(RandomRiscv, the_order_inside_a_cycle_does_not_matter)
 {
-    const Seeds range = seeds(0, 40);
+    const Seeds range = seeds(0, 20);
     for (uint64_t seed = range.first; seed < range.first + range.count; seed++) {
         SCOPED_TRACE("seed " + std::to_string(seed));
         for (const SystemConfig &config : {system_of(seed), workload_of(seed)})
@@ -49,7 +49,7 @@ TEST(RandomRiscv, the_order_inside_a_cycle_does_not_matter)
 
 TEST(RandomRiscv, systemc_kernel_equals_the_core_kernel_in_every_statistic)
 {
-    const Seeds range = seeds(100, 8);
+    const Seeds range = seeds(100, 5);
     for (uint64_t seed = range.first; seed < range.first + range.count; seed++) {
         for (const SystemConfig &config : {system_of(seed), workload_of(seed)}) {
             const std::string expected = core_result(config, nullptr);
@@ -65,7 +65,7 @@ TEST(RandomRiscv, systemc_kernel_equals_the_core_kernel_in_every_statistic)
 
 TEST(RandomRiscv, every_request_and_call_ends)
 {
-    const Seeds range = seeds(300, 40);
+    const Seeds range = seeds(300, 20);
     for (uint64_t seed = range.first; seed < range.first + range.count; seed++) {
         SCOPED_TRACE("seed " + std::to_string(seed));
         const SystemConfig config = workload_of(seed);
@@ -85,7 +85,7 @@ TEST(RandomRiscv, every_request_and_call_ends)
 
 TEST(RandomRiscv, the_tracker_changes_nothing)
 {
-    const Seeds range = seeds(200, 30);
+    const Seeds range = seeds(200, 15);
     for (uint64_t seed = range.first; seed < range.first + range.count; seed++) {
         SCOPED_TRACE("seed " + std::to_string(seed));
         SystemConfig config = workload_of(seed);
@@ -97,7 +97,7 @@ TEST(RandomRiscv, the_tracker_changes_nothing)
 
 TEST(RandomRiscv, correct_hardware_and_driver_have_no_hazard)
 {
-    const Seeds range = seeds(1000, 150);
+    const Seeds range = seeds(1000, 80);
     uint64_t uses = 0;
     for (uint64_t seed = range.first; seed < range.first + range.count; seed++) {
         System system(workload_of(seed));
