@@ -327,12 +327,10 @@ void iom_serial_take_up(struct iom_stage *stage, iom_cycle now)
     if (due)
         serial->next = serial->again ? now + stage->unit.period : IOM_NEVER;
     serial->again = false;
-    if (due) {
+    if (due)
         evaluate(stage, now);
-    } else if (serial->waits_for_slot && !is_queue_full(stage, now)) {
-        serial->waits_for_slot = false;
+    else if (serial->waits_for_slot && !is_queue_full(stage, now))
         conclude(stage, now);
-    }
     if (serial->has_stray)
         charge_stray(stage, now);
     bool unheard = serial->dma != NULL && serial->concluded && (serial->x.flags & IOM_REQ_DEBUG);

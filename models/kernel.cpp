@@ -17,6 +17,11 @@ std::string explain_group(const iom_group &group)
     return text.data();
 }
 
+std::string connections_text(const std::invalid_argument &problem)
+{
+    return std::string("hops: ") + problem.what() + "; let one of them take a cycle";
+}
+
 CoreKernel::CoreKernel(const iom_netlist &netlist)
 {
     // A unit may come from a kernel that is gone: its group pointer means nothing any more.

@@ -13,6 +13,7 @@
 #define IOMMU_SIM_MODELS_KERNEL_H
 
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 
 #include "core/netlist.h"
@@ -47,6 +48,10 @@ class Kernel
     /// of zero latency leave it open. Results must not change.
     virtual void shuffle(uint64_t seed) = 0;
 };
+
+/// What to tell a user whose connections no kernel can play: problem and remedy, in terms of the
+/// configuration.
+std::string connections_text(const std::invalid_argument &problem);
 
 /// All units in one group. The netlist outlives the kernel.
 class CoreKernel final : public Kernel

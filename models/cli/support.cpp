@@ -9,6 +9,8 @@
 #include <iterator>
 #include <system_error>
 
+#include "models/kernel.h"
+
 namespace iommu_sim
 {
 
@@ -76,7 +78,7 @@ int bad_input(const std::string &text)
 
 int bad_connections(const ConfigArguments &arguments, const std::invalid_argument &problem)
 {
-    return bad_input(arguments.shown() + ": hops: " + problem.what() + "; let one of them take a cycle");
+    return bad_input(arguments.shown() + ": " + connections_text(problem));
 }
 
 int print(const std::string &text, int status)

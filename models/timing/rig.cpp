@@ -119,7 +119,7 @@ Rig::Rig(const SystemConfig &profile, const Record &record, KernelKind kernel)
             kernel_ = std::make_unique<CoreKernel>(netlist_);
     } catch (const std::invalid_argument &problem) { // connections that no kernel can play (models/kernel.h)
         free_all(); // the destructor does not run for an object that was not finished
-        throw std::runtime_error(std::string("hops: ") + problem.what() + "; let one of them take a cycle");
+        throw std::runtime_error(connections_text(problem));
     } catch (...) {
         free_all();
         throw;

@@ -8,9 +8,8 @@ import csv
 import re
 import unittest
 
-from support import ROOT, ProgramTest
-
-DATA = ROOT / "tests/data/rtl-timing"
+from support import ProgramTest
+from timing_records import path_of
 
 # switch, file, requests that differ: their number, or how many in which groups of records (id without latency).
 SWITCHES = [
@@ -51,7 +50,7 @@ class TimingQuirks(ProgramTest):
     def differing(self, switch, name):
         """How many requests differ in which groups of records."""
         path = self.folder / "requests.csv"
-        self.call("timing", "--set", f"{switch}=false", "--requests", path, DATA / f"{name}.jsonl.zst")
+        self.call("timing", "--set", f"{switch}=false", "--requests", path, path_of(name))
         groups = {}
         with open(path, newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
@@ -68,7 +67,7 @@ class TimingQuirks(ProgramTest):
 
     def test_head_waits_for_a_status_write(self):
         """13: only commands move, requests do not see it."""
-        done = self.call("timing", "--set", "quirks.head_passes_waits=false", DATA / "cmdqueue.jsonl.zst")
+        done = self.call("timing", "--set", "quirks.head_passes_waits=false", path_of("cmdqueue"))
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stdout, r"requests: 4239 exact, 0 off, commands: \d+ exact, [1-9]\d* off")
 
@@ -84,7 +83,7 @@ class TimingQuirks(ProgramTest):
                for argument in ("--set", f"{switch}=false")]
         path = self.folder / "requests.csv"
         for name in ("cmdqueue", "races", "stale", "random_async"):
-            done = self.call("timing", *off, "--requests", path, DATA / f"{name}.jsonl.zst")
+            done = self.call("timing", *off, "--requests", path, path_of(name))
             self.assertEqual((done.returncode, done.stderr), (1, ""))
             with open(path, newline="", encoding="utf-8") as file:
                 hangs = [row for row in csv.DictReader(file)

@@ -3,22 +3,11 @@
 # `iommu-sim timing --stale` against an oracle that has only the record (stale_oracle.py): which requests used a
 # translation after its change, an invalidation of it and a drained queue.
 import json
-import subprocess
 import unittest
 
 from stale_oracle import stale_requests
-from support import ROOT, ProgramTest
-
-DATA = ROOT / "tests/data/rtl-timing"
-
-
-def path_of(name):
-    return DATA / f"{name}.jsonl.zst"
-
-
-def records(name):
-    text = subprocess.run(["zstd", "-dc", str(path_of(name))], stdout=subprocess.PIPE, text=True, check=True).stdout
-    return [json.loads(line) for line in text.splitlines()]
+from support import ProgramTest
+from timing_records import DATA, path_of, records
 
 
 class TimingStale(ProgramTest):

@@ -6,25 +6,14 @@ import csv
 import json
 import os
 import re
-import subprocess
 import unittest
 
 from support import ROOT, ProgramTest
+from timing_records import path_of, records
 
-DATA = ROOT / "tests/data/rtl-timing"
 CLOSING = re.compile(r"^(\d+) exact, (\d+) off, max error (\d+) cycles$")
 NAMES = ["latency", "throughput", "replacement", "cmdqueue", "faults", "random_plain", "random_inval", "races", "stale",
          "random_async"]
-
-
-def path_of(name):
-    return DATA / f"{name}.jsonl.zst"
-
-
-def records(name):
-    """The records of a file, read without the program."""
-    text = subprocess.run(["zstd", "-dc", str(path_of(name))], stdout=subprocess.PIPE, text=True, check=True).stdout
-    return [json.loads(line) for line in text.splitlines()]
 
 
 def presented(record):

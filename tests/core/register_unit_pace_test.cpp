@@ -27,6 +27,12 @@ class RegisterUnitPace : public ReportBench
             world.send_at(now - 1 + 4 + W, port_memory, msg);
         });
     }
+    /// Numbers 0 to 3, in 10 to 13.
+    void report_four()
+    {
+        for (uint64_t i = 0; i < 4; i++)
+            report_number(10 + i, i);
+    }
     /// Departures of stores, with the number of the report they are of (tens of its address).
     std::vector<std::pair<iom_cycle, uint64_t>> records() const
     {
@@ -160,8 +166,7 @@ TEST_F(RegisterUnitPace, a_queue_of_four_takes_the_fifth_when_the_first_is_writt
 {
     pace.slot_until_written = true;
     build(4);
-    for (uint64_t i = 0; i < 4; i++)
-        report_number(10 + i, i);
+    report_four();
     ask_for_slot({13, 40, 41});
     bench.run_to(39);
     acknowledge(0, 40);
@@ -186,8 +191,7 @@ TEST_F(RegisterUnitPace, otherwise_the_one_whose_record_is_being_written_does_no
 TEST_F(RegisterUnitPace, without_the_quirk_every_report_is_recorded)
 {
     build_measured(10, false);
-    for (uint64_t i = 0; i < 4; i++)
-        report_number(10 + i, i);
+    report_four();
     bench.run_until_idle();
     EXPECT_EQ(records(), (Records{{11, 0}, {27, 1}, {43, 2}, {59, 3}}));
     EXPECT_EQ(stats().reports_lost, 0u);
@@ -198,8 +202,7 @@ TEST_F(RegisterUnitPace, without_the_quirk_every_report_is_recorded)
 TEST_F(RegisterUnitPace, a_slot_is_freed_in_each_cycle_of_the_wait_for_the_acknowledgement_W1)
 {
     build_measured(1, true);
-    for (uint64_t i = 0; i < 4; i++)
-        report_number(10 + i, i);
+    report_four();
     bench.run_until_idle();
     EXPECT_EQ(records(), (Records{{11, 0}, {18, 1}, {25, 2}, {32, 3}})) << "only the record itself";
     EXPECT_EQ(stats().reports_lost, 0u);
@@ -208,8 +211,7 @@ TEST_F(RegisterUnitPace, a_slot_is_freed_in_each_cycle_of_the_wait_for_the_ackno
 TEST_F(RegisterUnitPace, a_slot_is_freed_in_each_cycle_of_the_wait_for_the_acknowledgement_W2)
 {
     build_measured(2, true);
-    for (uint64_t i = 0; i < 4; i++)
-        report_number(10 + i, i);
+    report_four();
     bench.run_until_idle();
     EXPECT_EQ(records(), (Records{{11, 0}, {19, 2}})) << "1 is lost in 17, 3 in 25";
     EXPECT_EQ(stats().reports_lost, 2u);
@@ -219,8 +221,7 @@ TEST_F(RegisterUnitPace, a_slot_is_freed_in_each_cycle_of_the_wait_for_the_ackno
 TEST_F(RegisterUnitPace, a_slot_is_freed_in_each_cycle_of_the_wait_for_the_acknowledgement_W3)
 {
     build_measured(3, true);
-    for (uint64_t i = 0; i < 4; i++)
-        report_number(10 + i, i);
+    report_four();
     bench.run_until_idle();
     EXPECT_EQ(records(), (Records{{11, 0}, {20, 3}}));
     EXPECT_EQ(stats().reports_lost, 2u);
@@ -229,8 +230,7 @@ TEST_F(RegisterUnitPace, a_slot_is_freed_in_each_cycle_of_the_wait_for_the_ackno
 TEST_F(RegisterUnitPace, a_slot_is_freed_in_each_cycle_of_the_wait_for_the_acknowledgement_W10)
 {
     build_measured(10, true);
-    for (uint64_t i = 0; i < 4; i++)
-        report_number(10 + i, i);
+    report_four();
     ask_for_slot({16, 17});
     bench.run_until_idle();
     EXPECT_EQ(records(), (Records{{11, 0}}));
@@ -312,8 +312,7 @@ TEST_F(RegisterUnitPace, a_store_that_never_ends_takes_the_reports_behind_it_alo
 {
     toy.store_bytes = 0;
     build_measured(1, true);
-    for (uint64_t i = 0; i < 4; i++)
-        report_number(10 + i, i);
+    report_four();
     ask_for_slot({13, 1000});
     bench.run_to(2000);
     EXPECT_TRUE(stores.empty());
